@@ -1,0 +1,46 @@
+// Some rows in columnar form: the unit that flows from source through transforms and checks to the sinks.
+// Bounded by bytes, not by rows (a source stops filling at about `target_bytes`), and reused: clear() keeps the memory.
+// Belongs to one thread at a time; handed over by std::move or through a bounded queue.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/column.hpp"
+#include "data/schema.hpp"
+
+namespace headrace::data {
+
+// A source aims at this many bytes per batch; a single larger row makes a larger batch.
+inline constexpr std::size_t target_batch_bytes = 1 << 20;
+
+class Batch {
+public:
+    Batch() = default;
+    explicit Batch(const Schema& schema) { reset(schema); }
+
+    // Drops all rows and takes the columns of `schema`. Memory of columns in the same place is kept.
+    void reset(const Schema& schema);
+    void clear();  // drops all rows, keeps schema and memory
+
+    const Schema& schema() const { return schema_; }
+    std::size_t rows() const { return columns_.empty() ? 0 : columns_.front().size(); }
+    std::size_t bytes() const;
+    std::size_t width() const { return columns_.size(); }
+    Column& column(std::size_t i) { return columns_[i]; }
+    const Column& column(std::size_t i) const { return columns_[i]; }
+
+    // Number of the first row within the attempt (0-based), for messages and reject positions.
+    std::uint64_t first_row = 0;
+
+    void filter(const std::uint8_t* keep);  // see Column::filter
+    // For transforms; each keeps schema and columns in step.
+    void rename(std::size_t i, std::string name) { schema_.fields[i].name = std::move(name); }
+    void drop(std::size_t i);
+
+private:
+    Schema schema_;
+    std::vector<Column> columns_;
+};
+
+}  // namespace headrace::data

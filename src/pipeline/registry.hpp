@@ -1,0 +1,91 @@
+// What the program can do: one entry per connector, made by hand in app/registry.cpp. From the option specs come the
+// checks of a pipeline file, the JSON Schema for editors and the tables in docs/pipelines.md.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/secret.hpp"
+#include "pipeline/definition.hpp"
+#include "pipeline/sink.hpp"
+#include "pipeline/source.hpp"
+#include "pipeline/transform.hpp"
+
+namespace headrace::pipeline {
+
+enum class OptionKind { text, sql, integer, number, boolean, duration, bytes, choice, text_list, text_map };
+
+struct OptionSpec {
+    std::string_view name;
+    OptionKind kind = OptionKind::text;
+    bool required = false;
+    std::string_view default_value = "";
+    std::string_view help;                        // one sentence
+    std::vector<std::string_view> choices = {};   // kind choice
+};
+
+// A resolved credential: settings are public (host, user …), the secret is not.
+struct Credential {
+    std::string name;
+    std::string kind;                                           // "clickhouse", "redis", "postgres", "http"
+    std::map<std::string, std::string, std::less<>> settings;   // "url", "user", "database" …
+    Secret secret;                                              // password or token
+    std::vector<std::string> allowed_hosts;                     // host[:port]; the secret goes nowhere else
+};
+
+struct SourceType {
+    std::string_view name;
+    std::string_view help;
+    std::vector<OptionSpec> options;
+    bool needs_credential = true;
+    std::function<std::unique_ptr<Source>(const Part&, const Credential&)> make;
+};
+
+struct SinkType {
+    std::string_view name;
+    std::string_view help;
+    std::vector<OptionSpec> options;
+    bool needs_credential = false;                // false: the installation's own cache / database unless one is named
+    // `credential` is null when none is named.
+    std::function<std::unique_ptr<Sink>(const Definition&, const Part&, const Credential*)> make;
+    // Name of the output, unique within the pipeline, e.g. "redis:cache:ch.top_dests".
+    std::function<std::string(const Definition&, const Part&)> output_name;
+};
+
+struct TransformType {
+    std::string_view name;
+    std::string_view help;
+    std::vector<OptionSpec> options;
+    std::function<std::unique_ptr<Transform>(const Part&)> make;
+};
+
+struct CheckType {
+    std::string_view name;
+    std::string_view help;
+    std::vector<OptionSpec> options;
+    std::function<std::unique_ptr<Check>(const Part&)> make;
+};
+
+class Registry {
+public:
+    void add(SourceType type) { sources_.push_back(std::move(type)); }
+    void add(SinkType type) { sinks_.push_back(std::move(type)); }
+    void add(TransformType type) { transforms_.push_back(std::move(type)); }
+    void add(CheckType type) { checks_.push_back(std::move(type)); }
+
+    const std::vector<SourceType>& sources() const { return sources_; }
+    const std::vector<SinkType>& sinks() const { return sinks_; }
+    const std::vector<TransformType>& transforms() const { return transforms_; }
+    const std::vector<CheckType>& checks() const { return checks_; }
+
+private:
+    std::vector<SourceType> sources_;
+    std::vector<SinkType> sinks_;
+    std::vector<TransformType> transforms_;
+    std::vector<CheckType> checks_;
+};
+
+}  // namespace headrace::pipeline

@@ -1,0 +1,60 @@
+// Where rows go. Nothing that a sink does before publish() is visible to readers; publish happens elsewhere
+// (run/publisher) from the manifest that seal() returned, by any process, any number of times.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "data/batch.hpp"
+
+namespace headrace::pipeline {
+
+struct SinkContext {
+    StopToken stop;
+    Deadline deadline;
+    std::string pipeline;
+    std::string run_id;
+    std::string attempt_id;   // names the staging: never shared by two attempts
+    std::string output_id;    // of etl_outputs
+    std::function<void(std::string_view level, std::string message)> log;
+};
+
+// One staged key (Redis) of an output.
+struct StagedKey {
+    std::string live;     // the key that readers use
+    std::string staging;  // where the rows are; empty = the live key is deleted (an empty list or hash cannot exist)
+};
+
+// What the decision stores and the publisher needs.
+struct Manifest {
+    std::vector<StagedKey> keys;
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;          // as staged
+    std::string schema_hash;
+    std::int64_t ttl_ms = 0;          // of the live keys; 0 = no expiry
+    std::string meta_key;             // "cache:<pipeline>:meta"
+    std::string payload;              // enough to rebuild the staging (sink-defined), "" when too large
+};
+
+// Call order: open, stage…, seal; after a throw at any point discard() is called (best effort, must not throw).
+class Sink {
+public:
+    Sink() = default;
+    Sink(const Sink&) = delete;
+    Sink& operator=(const Sink&) = delete;
+    virtual ~Sink() = default;
+
+    virtual void open(const SinkContext& context, const data::Schema& schema) = 0;
+    virtual void stage(const data::Batch& batch) = 0;
+    virtual Manifest seal() = 0;
+    virtual void discard() noexcept = 0;
+    virtual std::uint64_t bytes_staged() const = 0;  // thread-safe, for progress
+};
+
+}  // namespace headrace::pipeline

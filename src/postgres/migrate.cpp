@@ -1,0 +1,96 @@
+#include "postgres/migrate.hpp"
+
+#include <fmt/core.h>
+#include <sodium.h>
+
+#include <cstdlib>
+#include <span>
+
+#include "base/embedded.hpp"
+#include "base/encoding.hpp"
+
+namespace headrace::postgres {
+
+namespace migrations {
+std::span<const EmbeddedFile> all();  // generated at build time
+}
+
+namespace {
+
+constexpr std::int64_t lock_number = 0x48656164'72616365;  // "Headrace"
+
+std::string checksum(std::string_view text) {
+    unsigned char hash[16];
+    crypto_generichash(hash, sizeof hash, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+    return hex_encode({reinterpret_cast<const char*>(hash), sizeof hash});
+}
+
+int number_of(std::string_view name) {
+    return std::atoi(std::string(name.substr(0, 4)).c_str());
+}
+
+int newest_embedded() {
+    return migrations::all().empty() ? 0 : number_of(migrations::all().back().name);
+}
+
+bool has_table(Connection& connection) {
+    return connection.exec("select to_regclass('etl_migrations') is not null as there").boolean(0, "there");
+}
+
+void refuse_newer(int in_database) {
+    if (in_database > newest_embedded()) {
+        throw Error(ErrorKind::permanent, "postgres.schema",
+                    fmt::format("the database is at schema {}, this program knows {}", in_database, newest_embedded()))
+            .with_hint("Start a newer headrace.");
+    }
+}
+
+bool apply(Connection& connection, const EmbeddedFile& file) {
+    const auto number = number_of(file.name);
+    const auto applied = connection.exec("select checksum from etl_migrations where number = $1", {number});
+    if (!applied.empty()) {
+        if (applied.text(0, "checksum") != checksum(file.content)) {
+            throw Error(ErrorKind::permanent, "postgres.schema", fmt::format("migration {} was changed after it was applied", file.name))
+                .with_hint("This is another version's database. In development: headrace dev --reset.");
+        }
+        return false;
+    }
+    connection.transaction([&](Connection& c) {
+        c.script(file.content);
+        c.exec("insert into etl_migrations (number, name, checksum) values ($1, $2, $3)", {number, file.name, checksum(file.content)});
+    });
+    return true;
+}
+
+}  // namespace
+
+std::vector<Migration> migrate(Connection& connection) {
+    std::vector<Migration> done;
+    connection.exec("select pg_advisory_lock($1)", {lock_number});
+    connection.exec(
+        "create table if not exists etl_migrations (number integer primary key, name text not null, checksum text not null,"
+        " applied_at timestamptz not null default now())"
+    );
+    refuse_newer(static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n")));
+    for (const auto& file : migrations::all()) {
+        if (apply(connection, file)) {
+            done.push_back({number_of(file.name), std::string(file.name)});
+        }
+    }
+    connection.exec("select pg_advisory_unlock($1)", {lock_number});
+    return done;
+}
+
+void require_schema(Connection& connection) {
+    int in_database = 0;
+    if (has_table(connection)) {
+        in_database = static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n"));
+    }
+    refuse_newer(in_database);
+    if (in_database < newest_embedded()) {
+        throw Error(ErrorKind::permanent, "postgres.schema",
+                    fmt::format("the database is at schema {}, this program needs {}", in_database, newest_embedded()));
+    }
+}
+
+}  // namespace headrace::postgres
