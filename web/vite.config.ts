@@ -1,6 +1,8 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
+declare const process: { env: Record<string, string | undefined> };
+
 // `npm run dev` shows the page with hot reload in front of the mock API or of a real one (HEADRACE_URL).
 const api = process.env['HEADRACE_URL'] ?? 'http://127.0.0.1:4173';
 

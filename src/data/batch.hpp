@@ -34,13 +34,22 @@ public:
     std::uint64_t first_row = 0;
 
     void filter(const std::uint8_t* keep);  // see Column::filter
-    // For transforms; each keeps schema and columns in step.
+    void truncate(std::size_t rows);        // keeps the first rows
+    void append_rows(const Batch& other, std::size_t from, std::size_t to);  // of a batch with the same schema
+
+    // For transforms; each keeps schema and columns in step. A column that goes leaves its memory for the next reset().
     void rename(std::size_t i, std::string name) { schema_.fields[i].name = std::move(name); }
     void drop(std::size_t i);
+    Column& add(const Field& field);  // a new last column; the caller fills it with rows() values
+    void replace(std::size_t i, const Field& field, Column&& column);  // `column` gets the old one
+    void select(const std::vector<std::size_t>& order);  // keeps these columns in this order; no index twice
 
 private:
+    Column take_spare(Kind kind);
+
     Schema schema_;
     std::vector<Column> columns_;
+    std::vector<Column> spare_;  // memory of columns that transforms took away
 };
 
 }  // namespace headrace::data

@@ -4,84 +4,12 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 #include <string_view>
-#include <utility>
 
+#include "data/buffer.hpp"
 #include "data/schema.hpp"
 
 namespace headrace::data {
-
-// Growable array of trivial values whose new elements are not initialised: decoders write them at once, and a vector's
-// zeroing would be a third of the decode time.
-template <class T>
-class Buffer {
-public:
-    Buffer() = default;
-    Buffer(Buffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)),
-          size_(std::exchange(other.size_, 0)),
-          capacity_(std::exchange(other.capacity_, 0)) {}
-    Buffer& operator=(Buffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        std::swap(capacity_, other.capacity_);
-        return *this;
-    }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    ~Buffer() { std::free(data_); }
-
-    T* data() { return data_; }
-    const T* data() const { return data_; }
-    std::size_t size() const { return size_; }
-    std::size_t capacity() const { return capacity_; }
-    bool empty() const { return size_ == 0; }
-    T& operator[](std::size_t i) { return data_[i]; }
-    const T& operator[](std::size_t i) const { return data_[i]; }
-    void clear() { size_ = 0; }
-
-    void reserve(std::size_t wanted) {
-        if (wanted <= capacity_) {
-            return;
-        }
-        const std::size_t grown = std::bit_ceil(wanted < 64 ? 64 : wanted);
-        void* moved = std::realloc(data_, grown * sizeof(T));
-        if (moved == nullptr) {
-            throw std::bad_alloc();
-        }
-        data_ = static_cast<T*>(moved);
-        capacity_ = grown;
-    }
-    // New elements are indeterminate.
-    void resize(std::size_t size) {
-        reserve(size);
-        size_ = size;
-    }
-    void push_back(T value) {
-        if (size_ == capacity_) {
-            reserve(size_ + 1);
-        }
-        data_[size_++] = value;
-    }
-    // Room for `count` more; returns where they start.
-    T* extend(std::size_t count) {
-        resize(size_ + count);
-        return data_ + (size_ - count);
-    }
-    void append(const T* from, std::size_t count) {
-        if (count > 0) {
-            std::memcpy(extend(count), from, count * sizeof(T));
-        }
-    }
-
-private:
-    T* data_ = nullptr;
-    std::size_t size_ = 0;
-    std::size_t capacity_ = 0;
-};
 
 class Column {
 public:
@@ -95,7 +23,7 @@ public:
 
     // --- reading; row < size() ---
     bool is_null(std::size_t row) const {
-        return has_nulls_ && (nulls_[row / 64] >> (row % 64) & 1) != 0;
+        return has_nulls_ && row / 64 < nulls_.size() && (nulls_[row / 64] >> (row % 64) & 1) != 0;
     }
     bool has_nulls() const { return has_nulls_; }
     std::int64_t int64(std::size_t row) const { return fixed_[row]; }
@@ -133,13 +61,18 @@ public:
     // Marks row (already appended) as null.
     void set_null(std::size_t row);
 
+    // Appends rows [from, to) of a column of the same kind.
+    void append_rows(const Column& other, std::size_t from, std::size_t to);
+
     // Raw access for encoders.
     const std::int64_t* fixed() const { return fixed_.data(); }
     const std::uint32_t* ends() const { return ends_.data(); }
     const char* var() const { return var_.data(); }
 
-    // Keeps the rows whose bit in `keep` (size() bytes, 0 or 1) is set, in order.
+    // Keeps the rows whose byte in `keep` (size() bytes, 0 or 1) is 1, in order.
     void filter(const std::uint8_t* keep);
+    // Keeps the first `rows` rows.
+    void truncate(std::size_t rows);
 
 private:
     Kind kind_;
@@ -148,7 +81,7 @@ private:
     Buffer<std::int64_t> fixed_;
     Buffer<char> var_;
     Buffer<std::uint32_t> ends_;
-    Buffer<std::uint64_t> nulls_;  // bit set = null; only valid when has_nulls_
+    Buffer<std::uint64_t> nulls_;  // bit set = null; reaches only to the last null; only valid when has_nulls_
 };
 
 }  // namespace headrace::data

@@ -5,15 +5,16 @@
 //   json  as it is      null  null
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "data/batch.hpp"
 
 namespace headrace::data {
 
-// Prepared for one schema (keys are escaped once). Cheap to make; holds no reference to a batch.
+// Prepared for one schema (keys are escaped once). Cheap to make; holds no reference to a batch. Const use from several
+// threads is fine.
 class JsonEncoder {
 public:
     explicit JsonEncoder(const Schema& schema);
@@ -24,13 +25,19 @@ public:
     void append_objects(Buffer<char>& out, const Batch& batch, std::size_t from, std::size_t to) const;
 
 private:
-    std::vector<std::string> keys_;  // `{"a":` then `,"b":` …
+    Buffer<char> keys_;                    // `{"a":` then `,"b":` … in a row
+    std::vector<std::uint32_t> key_ends_;  // where each ends in keys_
 };
 
 // Appends one value as JSON.
 void append_json_value(Buffer<char>& out, const Column& column, std::size_t row);
+// Appends text as a JSON string.
+void append_json_text(Buffer<char>& out, std::string_view text);
 // Appends one value as plain text (a Redis key or hash field, a set member): strings as they are, numbers as digits,
-// times as in JSON without quotes, null as nothing.
+// times as in JSON without quotes, bytes as base64, NaN and infinities and null as nothing.
 void append_plain_value(Buffer<char>& out, const Column& column, std::size_t row);
+
+// True when `text` is exactly one JSON value (RFC 8259, UTF-8, at most 128 levels deep).
+bool is_json(std::string_view text);
 
 }  // namespace headrace::data

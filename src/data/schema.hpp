@@ -40,12 +40,16 @@ struct Field {
     bool operator==(const Field&) const = default;
 };
 
+// A type as people write it: "int64", "decimal(12,2)", "string!" (! = never null). The name of the result is empty.
+std::optional<Field> parse_type(std::string_view text);
+std::string type_text(const Field& field);
+
 struct Schema {
     std::vector<Field> fields;
 
     std::size_t size() const { return fields.size(); }
     std::optional<std::size_t> index_of(std::string_view name) const;
-    // Stable fingerprint of names, kinds and nullability (16 hex digits), shown in an output's meta.
+    // Stable fingerprint of names, kinds, precisions and nullability (16 hex digits), shown in an output's meta.
     std::string hash() const;
     bool operator==(const Schema&) const = default;
 };

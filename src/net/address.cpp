@@ -101,6 +101,9 @@ Url parse_url(std::string_view text) {
     out.password = Secret(decoded({view.encoded_password().data(), view.encoded_password().size()}));
     take_host(out, view);
     out.path = decoded({view.encoded_path().data(), view.encoded_path().size()});
+    if (!out.path.empty() && out.path.front() != '/') {
+        refuse("the port is not a number");  // "host:80x" is taken for host, port and path "x" by Boost 1.81
+    }
     for (const auto parameter : view.encoded_params()) {
         out.query.emplace_back(decoded({parameter.key.data(), parameter.key.size()}),
                                decoded({parameter.value.data(), parameter.value.size()}));

@@ -17,8 +17,9 @@ namespace headrace::net {
 struct Request {
     std::string method;  // upper case as sent
     std::string target;  // as sent, with its query
-    // Percent-decoded once and in normal form: starts with "/", no empty, "." or ".." part, no NUL or control character,
-    // valid UTF-8; an encoded slash or backslash is refused. A request that breaks this never reaches a handler (400).
+    // Percent-decoded once and in normal form: starts with "/", no "." or ".." part, no empty part but the last, no
+    // backslash, no control character, valid UTF-8. A request that breaks this, or that encodes a slash, never reaches a
+    // handler (400).
     std::string path;
     std::vector<std::pair<std::string, std::string>> query;  // decoded, in the order sent
     HttpHeaders headers;

@@ -17,7 +17,7 @@ namespace headrace::pipeline {
 
 struct SinkContext {
     StopToken stop;
-    Deadline deadline;
+    Deadline deadline = Deadline::never();
     std::string pipeline;
     std::string run_id;
     std::string attempt_id;   // names the staging: never shared by two attempts

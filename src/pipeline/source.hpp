@@ -16,7 +16,7 @@ namespace headrace::pipeline {
 // What a source may use from the run.
 struct SourceContext {
     StopToken stop;                    // cancelled or timed out
-    Deadline deadline;                 // end of the attempt
+    Deadline deadline = Deadline::never();                 // end of the attempt
     std::string run_id;                // for labels and query ids
     std::string attempt_id;            // fresh per attempt
     // Writes a line to the run's log (level: debug, info, warn). Thread-safe.

@@ -1,8 +1,10 @@
 // Live events: a Redis stream (MAXLEN ~ 20000) that the api tails for its SSE clients. Best effort by design: Postgres is
 // the truth, an event only says "look again". Ids are the stream's ids.
 //
-// Entry fields: type, run, pipeline, data (JSON text as in api/openapi.yaml: RunStateEvent, RunStepEvent, RunProgressEvent,
-// RunLogEvent, PipelineChangedEvent …).
+// Entry fields: type, run, pipeline, data.
+//   run.created, run.state   data is "{}": the api reads the run row and sends the Run object of api/openapi.yaml,
+//                            so that a client always gets what Postgres says now
+//   run.step, run.progress, run.log, pipeline.changed   data is the JSON object of that event in api/openapi.yaml
 #pragma once
 
 #include <string>

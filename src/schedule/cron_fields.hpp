@@ -58,7 +58,4 @@ struct CronFields {
 // Throws Error invalid schedule.bad_cron; the message names the field, what was found and what is allowed.
 CronFields parse_cron_fields(std::string_view expression);
 
-// The candidate nearest to `word` (upper and lower case are the same), or "" when none is near.
-std::string nearest_word(std::string_view word, const std::vector<std::string_view>& candidates);
-
 }  // namespace headrace::schedule

@@ -1,0 +1,149 @@
+// Private PostgreSQL 15, Redis 7 and ClickHouse 18.16 for `headrace dev` and for the tests: real servers, in a folder of
+// their own, reachable for nobody else, data kept between starts. One owner, one thread; start them from a thread that
+// outlives them (see process.hpp): when it dies, so do they, in order.
+//
+// Errors: dev.server_missing (program not installed), dev.server_failed (message holds the last lines of its log),
+// net.cancelled when `stop` was requested during start().
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "app/process.hpp"
+#include "app/server_home.hpp"
+#include "base/secret.hpp"
+#include "base/stop.hpp"
+
+namespace headrace::app {
+
+enum class StopMode { fast, immediate };  // with a last flush, or without
+
+class PrivateServer {
+public:
+    virtual ~PrivateServer() = default;
+    PrivateServer(const PrivateServer&) = delete;
+    PrivateServer& operator=(const PrivateServer&) = delete;
+
+    // Returns when it answers. Made at the first time: folder, passwords, database. Nothing when it runs already.
+    void start(const StopToken& stop);
+    void stop(StopMode mode = StopMode::fast);  // returns when it has ended; nothing when it does not run
+    void crash();  // SIGKILL to it and to its children, as a power cut; start() recovers
+
+    const std::string& name() const { return home_.name(); }
+    const std::string& dir() const { return home_.path(); }
+    bool moved() const { return home_.moved(); }  // dir() is not the wanted one: its account cannot get there
+    std::string log_file() const { return home_.log_file(); }
+    bool running() { return child_.running(); }
+    pid_t pid() const { return child_.pid(); }
+    int fd() const { return child_.fd(); }  // readable once it has ended: for whoever watches it; -1 before start()
+
+protected:
+    PrivateServer(const std::string& dir, std::string name, std::chrono::milliseconds start_limit);
+
+    virtual void prepare(const StopToken& stop) = 0;  // before the first try of a start: make what is missing
+    virtual ProcessSpec command(bool new_port) = 0;   // writes the configuration
+    virtual bool ready() = 0;                         // does it answer now
+    virtual int stop_signal(StopMode mode) const = 0;
+
+    ProcessSpec spec(std::vector<std::string> argv) const;  // with user, folder, log and a bare environment
+    [[noreturn]] void fail(const std::string& what) const;
+
+    ServerHome home_;
+    ChildProcess child_;
+
+private:
+    bool await(const StopToken& stop);
+
+    std::chrono::milliseconds start_limit_;
+};
+
+struct PostgresOptions {
+    std::string dir;
+    bool durable = true;  // false (tests): fsync off; a killed server still loses nothing, a power cut would
+    bool tcp = false;     // also on a free loopback port, with a generated password
+    std::vector<std::pair<std::string, std::string>> settings;  // e.g. {"max_connections", "20"}
+};
+
+// Database and role are both `headrace`; the role may create databases. The superuser is `postgres`.
+class PrivatePostgres final : public PrivateServer {
+public:
+    explicit PrivatePostgres(PostgresOptions options);
+    ~PrivatePostgres() override { stop(StopMode::fast); }
+
+    std::string url(std::string_view database = "headrace") const;  // by the unix socket; holds no secret
+    std::string admin_url(std::string_view database = "postgres") const;
+    Secret tcp_url(std::string_view database = "headrace") const;   // only with `tcp`, after start()
+    std::uint16_t port() const { return port_; }                    // 0 without `tcp`
+
+private:
+    void prepare(const StopToken& stop) override;
+    ProcessSpec command(bool new_port) override;
+    bool ready() override;
+    int stop_signal(StopMode mode) const override;
+    void make_cluster(const StopToken& stop);
+    std::string socket_url(std::string_view role, std::string_view database) const;
+    std::string program(std::string_view name) const;
+
+    PostgresOptions options_;
+    std::uint16_t port_ = 0;
+};
+
+struct RedisOptions {
+    std::string dir;
+    bool append_only = true;  // false: memory only
+    bool tcp = false;         // also on a free loopback port; then both ways ask for a generated password
+    std::vector<std::pair<std::string, std::string>> settings;  // e.g. {"maxmemory", "64mb"}
+};
+
+// noeviction, AOF every second, no snapshots, lazy frees: what `headrace doctor` asks of a queue's Redis.
+class PrivateRedis final : public PrivateServer {
+public:
+    explicit PrivateRedis(RedisOptions options);
+    ~PrivateRedis() override { stop(StopMode::fast); }
+
+    Secret url(int database = 0) const;  // redis://:…@127.0.0.1:port/n with `tcp`, else redis+unix:///path?db=n
+    std::string socket() const { return home_.socket_dir() + "/redis.sock"; }
+    std::uint16_t port() const { return port_; }
+
+private:
+    void prepare(const StopToken& stop) override;
+    ProcessSpec command(bool new_port) override;
+    bool ready() override;
+    int stop_signal(StopMode mode) const override;
+
+    RedisOptions options_;
+    std::uint16_t port_ = 0;
+};
+
+struct ClickHouseOptions {
+    std::string dir;
+    int max_threads = 2;
+};
+
+// HTTP on a loopback port. Users: `headrace` (all rights) and `reader` (no writes, may set query settings).
+class PrivateClickHouse final : public PrivateServer {
+public:
+    explicit PrivateClickHouse(ClickHouseOptions options);
+    ~PrivateClickHouse() override { stop(StopMode::fast); }
+
+    std::string url() const;  // http://127.0.0.1:port
+    std::uint16_t port() const { return port_; }
+    Secret password() const { return home_.password("password"); }               // of user `headrace`
+    Secret reader_password() const { return home_.password("reader-password"); }  // of user `reader`
+
+private:
+    void prepare(const StopToken& stop) override;
+    ProcessSpec command(bool new_port) override;
+    bool ready() override;
+    int stop_signal(StopMode mode) const override;
+    void write_config() const;
+
+    ClickHouseOptions options_;
+    std::uint16_t port_ = 0;
+};
+
+}  // namespace headrace::app

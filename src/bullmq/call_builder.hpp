@@ -1,0 +1,57 @@
+// Inside of the library: one EVALSHA written argument by argument.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "bullmq/scripts.hpp"
+#include "redis/resp.hpp"
+
+namespace headrace::bullmq {
+
+// Keys first, then exactly `args` arguments; finish() checks the counts, because a shifted argument would be silent.
+class Calls::Builder {
+public:
+    Builder(const redis::Script& script, std::size_t args) : left_(script.key_count + args) {
+        call_.script = &script;
+        call_.resp.reserve(1024);
+        redis::append_evalsha_head(call_.resp, script, left_);
+    }
+
+    Builder& keys(std::initializer_list<std::string_view> keys) {
+        for (auto key : keys) {
+            arg(key);
+        }
+        return *this;
+    }
+
+    Builder& arg(std::string_view value) {
+        redis::append_argument(call_.resp, value);
+        --left_;
+        return *this;
+    }
+    Builder& arg(const std::string& value) { return arg(std::string_view(value)); }
+    Builder& arg(const char* value) { return arg(std::string_view(value)); }
+    Builder& arg(std::int64_t value) {
+        redis::append_argument(call_.resp, value);
+        --left_;
+        return *this;
+    }
+    Builder& arg(Millis value) { return arg(std::int64_t{value.count()}); }
+    Builder& flag(bool value) { return arg(value ? "1" : "0"); }
+
+    Call finish() {
+        if (left_ != 0) {
+            throw Error(ErrorKind::bug, "internal.bug", "wrong number of arguments for script " + call_.script->name);
+        }
+        return std::move(call_);
+    }
+
+private:
+    Call call_;
+    std::size_t left_;
+};
+
+}  // namespace headrace::bullmq

@@ -1,0 +1,32 @@
+// Inside of the library: the connection of a Queue and how a call travels over it.
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "bullmq/queue.hpp"
+#include "bullmq/scripts.hpp"
+#include "redis/connection.hpp"
+
+namespace headrace::bullmq {
+
+// All of it under `mutex`, taken by the public functions.
+struct Queue::State {
+    State(redis::Options o, std::string_view name, std::string_view prefix, StopToken token)
+        : options(std::move(o)), calls(Keys(name, prefix)), stop(std::move(token)) {}
+
+    redis::Connection& connected();
+    redis::Reply run(const Call& call);  // loads the script when Redis does not know it; throws error replies
+    redis::Reply command(redis::Connection::List args) { return connected().command(args); }
+    // True, or false for the codes that mean "no such job, or not in that state"; throws queue.refused for the others.
+    bool did(const Call& call, std::string_view what);
+
+    std::mutex mutex;
+    redis::Options options;
+    Calls calls;
+    StopToken stop;
+    std::optional<redis::Connection> connection;
+};
+
+}  // namespace headrace::bullmq

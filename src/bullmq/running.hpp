@@ -1,0 +1,30 @@
+// Inside of the worker: a job in our hands, from the fetch to the acknowledged finish. Shared by speaker, keeper and slot.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "bullmq/job.hpp"
+#include "bullmq/worker.hpp"
+
+namespace headrace::bullmq {
+
+struct Running {
+    Running(Job j, std::string t) : job(std::move(j)), token(std::move(t)) {}
+
+    Job job;            // the slot's while the processor runs, else the speaker's
+    std::string token;
+    StopSource stop;
+    std::atomic<bool> finishing{false};  // set before the finish is written: from then on only its answer counts
+    std::atomic<bool> lock_lost{false};
+    Deadline::Clock::time_point renewed = Deadline::Clock::now();  // the keeper's: last time we surely had the lock
+};
+
+using RunningPtr = std::shared_ptr<Running>;
+using EventSink = std::function<void(WorkerEvent::Kind, std::string_view job_id, std::string text)>;
+
+}  // namespace headrace::bullmq

@@ -1,0 +1,234 @@
+// The calls of a worker's cycle, and add.
+#include <algorithm>
+
+#include "bullmq/call_builder.hpp"
+#include "bullmq/msgpack.hpp"
+
+namespace headrace::bullmq {
+namespace {
+
+std::string pack_fields(const Fields& fields) {
+    if (fields.empty()) {
+        return {};
+    }
+    Packer out;
+    out.array(fields.size() * 2);
+    for (const auto& [key, value] : fields) {
+        out.string(key);
+        out.string(value);
+    }
+    return out.take();
+}
+
+void add_settings(MapPacker& out, const FetchSettings& settings) {
+    out.add("lockDuration", settings.lock_duration.count());
+    if (settings.limiter) {
+        MapPacker limiter;
+        limiter.add("max", settings.limiter->first);
+        limiter.add("duration", settings.limiter->second.count());
+        out.add_packed("limiter", limiter.take());
+    }
+    if (!settings.worker_name.empty()) {
+        out.add("name", settings.worker_name);
+    }
+}
+
+std::string pack_fetch(const FetchSettings& settings, std::string_view token) {
+    MapPacker out;
+    out.add("token", token);
+    add_settings(out, settings);
+    return out.take();
+}
+
+std::string pack_keep(const KeepJobs& keep) {
+    MapPacker out;
+    if (keep.count) {
+        out.add("count", *keep.count);
+    }
+    if (keep.age) {
+        out.add("age", *keep.age);
+    }
+    if (keep.limit) {
+        out.add("limit", *keep.limit);
+    }
+    return out.take();
+}
+
+// The arguments array of the add scripts: absent ones are nil.
+std::string pack_add(const Keys& keys, std::string_view name, const JobOptions& options, std::int64_t now) {
+    Packer out;
+    auto text_or_nil = [&](const std::string& text) { text.empty() ? out.nil() : out.string(text); };
+    const std::string parent_key = options.parent ? options.parent->queue + ":" + options.parent->id : std::string();
+    out.array(10);
+    out.string(keys.base);
+    out.string(options.job_id);
+    out.string(name);
+    out.integer(options.timestamp != 0 ? options.timestamp : now);
+    text_or_nil(parent_key);
+    text_or_nil(parent_key.empty() ? std::string() : parent_key + ":dependencies");
+    if (options.parent) {
+        MapPacker parent;
+        parent.add("id", options.parent->id);
+        parent.add("queueKey", options.parent->queue);
+        // A finishing child reads these from its parent field, not from its options.
+        auto flag = [&](std::string_view key, bool value) {
+            if (value) {
+                parent.add(key, true);
+            }
+        };
+        flag("fpof", options.fail_parent_on_failure);
+        flag("rdof", options.remove_dependency_on_failure);
+        flag("idof", options.ignore_dependency_on_failure);
+        flag("cpof", options.continue_parent_on_failure);
+        out.raw(parent.take());
+    } else {
+        out.nil();
+    }
+    out.nil();  // repeat job key: only the scheduler scripts make such jobs
+    text_or_nil(options.deduplication ? keys.deduplication(options.deduplication->id) : std::string());
+    out.nil();  // defer parent release: only inside a flow
+    return out.take();
+}
+
+}  // namespace
+
+Call Calls::add_job(std::string_view name, std::string_view data, const JobOptions& options, std::int64_t now) {
+    const auto& k = keys_;
+    const auto packed = pack_add(k, name, options, now);
+    const auto packed_options = pack_options(options);
+    auto finish = [&](Builder&& builder) { return builder.arg(packed).arg(data).arg(packed_options).finish(); };
+    if (options.delay.count() > 0) {
+        Builder call(script("addDelayedJob", 6), 3);
+        call.keys({k.marker, k.meta, k.id_counter, k.delayed, k.completed, k.events});
+        return finish(std::move(call));
+    }
+    if (options.priority > 0) {
+        Builder call(script("addPrioritizedJob", 9), 3);
+        call.keys({k.marker, k.meta, k.id_counter, k.prioritized, k.delayed, k.completed, k.active, k.events, k.pc});
+        return finish(std::move(call));
+    }
+    Builder call(script("addStandardJob", 9), 3);
+    call.keys({k.wait, k.paused, k.meta, k.id_counter, k.completed, k.delayed, k.active, k.events, k.marker});
+    return finish(std::move(call));
+}
+
+Call Calls::move_to_active(const FetchSettings& settings, std::string_view token, std::int64_t now) {
+    const auto& k = keys_;
+    Builder call(script("moveToActive", 11), 3);
+    call.keys({k.wait, k.active, k.prioritized, k.events, k.stalled, k.limiter, k.delayed, k.paused, k.meta, k.pc, k.marker});
+    return call.arg(k.base).arg(now).arg(pack_fetch(settings, token)).finish();
+}
+
+Call Calls::move_to_finished(const FetchSettings& settings, const Job& job, std::string_view token, const Finish& finish,
+                             std::int64_t now) {
+    const auto& k = keys_;
+    const std::string_view target = finish.failed ? "failed" : "completed";
+    MapPacker options;
+    options.add("token", token);
+    add_settings(options, settings);
+    options.add_packed("keepJobs", pack_keep(finish.keep));
+    options.add("attempts", std::int64_t{job.options.attempts});
+    if (settings.metrics_points > 0) {
+        options.add("maxMetricsSize", std::int64_t{settings.metrics_points});
+    } else {
+        options.add("maxMetricsSize", "");
+    }
+    options.add("fpof", job.options.fail_parent_on_failure);
+    options.add("cpof", job.options.continue_parent_on_failure);
+    options.add("idof", job.options.ignore_dependency_on_failure);
+    options.add("rdof", job.options.remove_dependency_on_failure);
+    Builder call(script("moveToFinished", 14), 9);
+    call.keys({k.wait, k.active, k.prioritized, k.events, k.stalled, k.limiter, k.delayed, k.paused, k.meta, k.pc,
+               finish.failed ? k.failed : k.completed, k.job(job.id), metrics_key(finish.failed), k.marker});
+    return call.arg(job.id)
+        .arg(now)
+        .arg(finish.failed ? "failedReason" : "returnvalue")
+        .arg(finish.value)
+        .arg(target)
+        .flag(finish.fetch_next)
+        .arg(k.base)
+        .arg(options.take())
+        .arg(finish.fields != nullptr ? pack_fields(*finish.fields) : std::string())
+        .finish();
+}
+
+Call Calls::move_to_delayed(const FetchSettings& settings, const Job& job, std::string_view token, Millis delay,
+                            bool skip_attempt, const Fields& fields, bool fetch_next, std::int64_t now) {
+    const auto& k = keys_;
+    Builder call(script("moveToDelayed", 11), 9);
+    call.keys({k.marker, k.active, k.prioritized, k.delayed, k.job(job.id), k.events, k.meta, k.stalled, k.wait, k.limiter, k.pc});
+    return call.arg(k.base)
+        .arg(now)
+        .arg(job.id)
+        .arg(token)
+        .arg(delay)
+        .flag(skip_attempt)
+        .arg(pack_fields(fields))
+        .flag(fetch_next)
+        .arg(fetch_next ? pack_fetch(settings, token) : std::string())
+        .finish();
+}
+
+Call Calls::retry_job(const Job& job, std::string_view token, const Fields& fields, std::int64_t now) {
+    const auto& k = keys_;
+    Builder call(script("retryJob", 11), 6);
+    call.keys({k.active, k.wait, k.paused, k.job(job.id), k.meta, k.events, k.delayed, k.prioritized, k.pc, k.marker, k.stalled});
+    return call.arg(k.base)
+        .arg(now)
+        .arg(job.options.lifo ? "RPUSH" : "LPUSH")
+        .arg(job.id)
+        .arg(token)
+        .arg(pack_fields(fields))
+        .finish();
+}
+
+Call Calls::move_to_wait(std::string_view id, std::string_view token) {
+    const auto& k = keys_;
+    Builder call(script("moveJobFromActiveToWait", 9), 3);
+    call.keys({k.active, k.wait, k.stalled, k.paused, k.meta, k.limiter, k.prioritized, k.marker, k.events});
+    return call.arg(id).arg(token).arg(k.job(id)).finish();
+}
+
+Call Calls::extend_locks(std::span<const std::string> tokens, std::span<const std::string> ids, Millis duration) {
+    auto pack_strings = [](std::span<const std::string> texts) {
+        Packer out;
+        out.array(texts.size());
+        for (const auto& text : texts) {
+            out.string(text);
+        }
+        return out.take();
+    };
+    Builder call(script("extendLocks", 1), 4);
+    return call.arg(keys_.stalled).arg(keys_.base).arg(pack_strings(tokens)).arg(pack_strings(ids)).arg(duration).finish();
+}
+
+Call Calls::move_stalled(unsigned max_stalled, Millis interval, std::int64_t now) {
+    const auto& k = keys_;
+    Builder call(script("moveStalledJobsToWait", 9), 4);
+    call.keys({k.stalled, k.wait, k.active, k.stalled_check, k.meta, k.paused, k.marker, k.events, k.repeat});
+    return call.arg(std::int64_t{max_stalled}).arg(k.base).arg(now).arg(interval).finish();
+}
+
+Call Calls::update_progress(std::string_view id, std::string_view json) {
+    Builder call(script("updateProgress", 3), 2);
+    return call.arg(keys_.job(id)).arg(keys_.events).arg(keys_.meta).arg(id).arg(json).finish();
+}
+
+Call Calls::add_log(std::string_view id, std::string_view row, std::int64_t keep) {
+    Builder call(script("addLog", 2), 3);
+    call.arg(keys_.job(id)).arg(keys_.logs(id)).arg(id).arg(row);
+    return call.arg(keep > 0 ? std::to_string(keep) : std::string()).finish();
+}
+
+Call Calls::get_state(std::string_view id) {
+    const auto& k = keys_;
+    Builder call(script("getStateV2", 8), 1);
+    call.keys({k.completed, k.failed, k.delayed, k.active, k.wait, k.paused, k.waiting_children, k.prioritized});
+    return call.arg(id).finish();
+}
+
+std::string Calls::metrics_key(bool failed) const {
+    return keys_.key(failed ? "metrics:failed" : "metrics:completed");
+}
+
+}  // namespace headrace::bullmq

@@ -1,0 +1,98 @@
+#include "net/http_client.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/error.hpp"
+#include "net/http_transfer.hpp"
+
+namespace headrace::net {
+namespace {
+
+constexpr long kept_connections = 8;
+
+}  // namespace
+
+CurlGlobal::CurlGlobal() {
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        throw Error(ErrorKind::bug, "internal.bug", "libcurl cannot be set up");
+    }
+}
+
+CurlGlobal::~CurlGlobal() {
+    curl_global_cleanup();
+}
+
+HttpClient::HttpClient(HttpClientOptions options) : state_(std::make_unique<State>()) {
+    state_->options = std::move(options);
+    state_->multi.reset(curl_multi_init());
+    if (!state_->multi) {
+        throw std::bad_alloc();
+    }
+    curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS, kept_connections);
+}
+
+HttpClient::~HttpClient() = default;
+
+HttpResponse HttpClient::start(const HttpRequest& request, const StopToken& stop) {
+    auto transfer = std::make_unique<HttpResponse::Transfer>(*state_, request, stop);
+    transfer->wait_for_head();
+    return HttpResponse(std::move(transfer));
+}
+
+HttpReply HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {
+    auto response = start(request, stop);
+    HttpReply reply;
+    reply.status = response.status();
+    reply.headers = response.headers();
+    reply.body = response.read_all(max_body);
+    return reply;
+}
+
+HttpResponse::HttpResponse(std::unique_ptr<Transfer> transfer) : transfer_(std::move(transfer)) {}
+HttpResponse::HttpResponse(HttpResponse&&) noexcept = default;
+HttpResponse& HttpResponse::operator=(HttpResponse&&) noexcept = default;
+HttpResponse::~HttpResponse() = default;
+
+int HttpResponse::status() const {
+    return transfer_->status;
+}
+
+const HttpHeaders& HttpResponse::headers() const {
+    return transfer_->headers;
+}
+
+std::size_t HttpResponse::read(char* to, std::size_t size) {
+    auto& rest = transfer_->rest;
+    if (rest.empty()) {
+        rest = transfer_->next_piece();
+    }
+    const auto count = std::min(size, rest.size());
+    std::memcpy(to, rest.data(), count);
+    rest.remove_prefix(count);
+    return count;
+}
+
+std::string_view HttpResponse::read_chunk() {
+    auto& rest = transfer_->rest;
+    return rest.empty() ? transfer_->next_piece() : std::exchange(rest, {});
+}
+
+std::string HttpResponse::read_all(std::size_t max_body) {
+    std::string out;
+    for (auto piece = read_chunk(); !piece.empty(); piece = read_chunk()) {
+        if (piece.size() > max_body - out.size()) {
+            throw Error(ErrorKind::transient, "http.protocol",
+                        transfer_->origin + ": the answer is larger than " + std::to_string(max_body) + " bytes");
+        }
+        out += piece;
+    }
+    return out;
+}
+
+std::uint64_t HttpResponse::wire_bytes() const {
+    return transfer_->wire_bytes;
+}
+
+}  // namespace headrace::net

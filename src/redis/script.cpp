@@ -1,0 +1,71 @@
+#include "redis/script.hpp"
+
+#include <openssl/evp.h>
+
+#include <vector>
+
+#include "base/encoding.hpp"
+#include "redis/resp.hpp"
+
+namespace headrace::redis {
+namespace {
+
+std::string sha1_hex(std::string_view text) {
+    std::string digest(EVP_MAX_MD_SIZE, '\0');
+    unsigned size = 0;
+    if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha1(), nullptr) != 1) {
+        throw Error(ErrorKind::bug, "internal.bug", "SHA1 is not available");
+    }
+    digest.resize(size);
+    return hex_encode(digest);
+}
+
+}  // namespace
+
+Script::Script(std::string_view script_name, std::size_t keys, std::string_view text)
+    : name(script_name), key_count(keys), body(text), sha1(sha1_hex(text)) {}
+
+void append_evalsha_head(std::string& out, const Script& script, std::size_t args) {
+    append_head(out, 3 + args);
+    append_argument(out, "EVALSHA");
+    append_argument(out, script.sha1);
+    append_argument(out, static_cast<std::int64_t>(script.key_count));
+}
+
+bool is_no_script(const Reply& reply) {
+    return reply.is_error() && reply.error_text().starts_with("NOSCRIPT");
+}
+
+Reply eval(Connection& connection, const Script& script, Connection::Args keys_and_args) {
+    const std::string keys = std::to_string(script.key_count);
+    std::vector<std::string_view> args = {"EVALSHA", script.sha1, keys};
+    args.insert(args.end(), keys_and_args.begin(), keys_and_args.end());
+    auto reply = connection.command_raw(args);
+    if (is_no_script(reply)) {
+        args[0] = "EVAL";
+        args[1] = script.body;
+        reply = connection.command_raw(args);
+    }
+    return checked(std::move(reply));
+}
+
+void load(Connection& connection, std::span<const Script* const> scripts) {
+    for (const auto* script : scripts) {
+        const std::string_view args[] = {"SCRIPT", "LOAD", script->body};
+        connection.append_by_reference(args);
+    }
+    std::optional<Error> failure;
+    for (const auto* script : scripts) {
+        auto reply = connection.read_reply();
+        if (reply.is_error() && !failure) {
+            failure = error_of(reply);
+        } else if (!reply.is_error() && reply.str() != script->sha1) {
+            throw Error(ErrorKind::permanent, "redis.protocol", "Redis computes another SHA1 for script " + script->name);
+        }
+    }
+    if (failure) {
+        throw *failure;
+    }
+}
+
+}  // namespace headrace::redis

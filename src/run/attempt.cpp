@@ -1,0 +1,256 @@
+#include "run/attempt.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/killpoint.hpp"
+#include "base/units.hpp"
+#include "run/read_ahead.hpp"
+
+namespace headrace::run {
+namespace {
+
+// The definition was checked against this registry when it was parsed.
+template <class Type>
+const Type& find_type(const std::vector<Type>& types, std::string_view name) {
+    const auto it = std::find_if(types.begin(), types.end(), [&](const Type& t) { return t.name == name; });
+    if (it == types.end()) {
+        throw Error(ErrorKind::invalid, "pipeline.invalid", fmt::format("this worker does not know the type `{}`", name));
+    }
+    return *it;
+}
+
+// Declared columns are a contract: names, order and kinds must be those of the source.
+void check_contract(const std::vector<data::Field>& declared, const data::Schema& actual) {
+    if (declared.empty()) {
+        return;
+    }
+    for (const auto& field : declared) {
+        const auto at = actual.index_of(field.name);
+        if (!at) {
+            throw Error(ErrorKind::permanent, "source.schema", fmt::format("the declared column `{}` does not come", field.name));
+        }
+        const auto& found = actual.fields[*at];
+        if (found.kind != field.kind) {
+            throw Error(ErrorKind::permanent, "source.schema",
+                        fmt::format("column `{}` is {} and not {} as declared", field.name, data::to_string(found.kind),
+                                    data::to_string(field.kind)));
+        }
+    }
+    for (const auto& field : actual.fields) {
+        const auto known = std::find_if(declared.begin(), declared.end(), [&](const data::Field& d) { return d.name == field.name; });
+        if (known == declared.end()) {
+            throw Error(ErrorKind::permanent, "source.schema", fmt::format("a column `{}` comes that is not declared", field.name));
+        }
+    }
+}
+
+// Adds up how long a step was at work, for its detail.
+class BusyTime {
+public:
+    template <class Body>
+    void measure(Body&& body) {
+        const auto start = Deadline::Clock::now();
+        body();
+        spent_ += Deadline::Clock::now() - start;
+    }
+    std::string text() const {
+        return "busy " + format_duration(std::chrono::duration_cast<milliseconds>(spent_));
+    }
+
+private:
+    Deadline::Clock::duration spent_{};
+};
+
+}  // namespace
+
+std::vector<OutputSpec> output_specs(const pipeline::Registry& registry, const pipeline::Definition& definition) {
+    std::vector<OutputSpec> specs;
+    for (const auto& part : definition.sinks) {
+        specs.push_back({find_type(registry.sinks(), part.type).output_name(definition, part), part.type});
+    }
+    return specs;
+}
+
+Attempt::Attempt(Services& services, const RunHead& head, const pipeline::Definition& definition, const Claim& claim, Journal& journal,
+                 StopSource stop, Deadline deadline)
+    : services_(services),
+      head_(head),
+      definition_(definition),
+      claim_(claim),
+      journal_(journal),
+      stop_(std::move(stop)),
+      deadline_(deadline) {}
+
+Attempt::~Attempt() {
+    if (decided_) {
+        return;
+    }
+    for (const auto& sink : sinks_) {
+        sink->discard();
+    }
+}
+
+void Attempt::log(std::string_view level, std::string_view step, std::string message) {
+    journal_.log(level, step, std::move(message));
+}
+
+Decision Attempt::run() {
+    log("info", "", fmt::format("attempt {} of {} by {}", claim_.attempt, head_.max_attempts, services_.keeper.identity().name));
+    journal_.begin("resolve");
+    resolve();
+    journal_.done("resolve", 0, 0);
+    read_and_stage();
+    judge();
+    const auto sealed = seal();
+    return commit(sealed);
+}
+
+void Attempt::resolve() {
+    if (!definition_.source.credential.empty()) {
+        source_credential_ = services_.credential(definition_.source.credential);
+        services_.redactor->add(source_credential_.secret);
+    }
+    for (const auto& part : definition_.transforms) {
+        transforms_.push_back(find_type(services_.registry.transforms(), part.type).make(part));
+    }
+    for (const auto& part : definition_.checks) {
+        checks_.push_back(find_type(services_.registry.checks(), part.type).make(part));
+    }
+    for (const auto& part : definition_.sinks) {
+        const auto& type = find_type(services_.registry.sinks(), part.type);
+        if (part.credential.empty()) {
+            sinks_.push_back(type.make(definition_, part, nullptr));
+        } else {
+            const auto credential = services_.credential(part.credential);
+            services_.redactor->add(credential.secret);
+            sinks_.push_back(type.make(definition_, part, &credential));
+        }
+    }
+}
+
+void Attempt::read_and_stage() {
+    const auto& source_type = find_type(services_.registry.sources(), definition_.source.type);
+    const pipeline::SourceContext context{
+        .stop = stop_.token(),
+        .deadline = deadline_,
+        .run_id = head_.run_id,
+        .attempt_id = claim_.attempt_id,
+        .log = [this](std::string_view level, std::string message) { log(level, journal_.running_step(), std::move(message)); }};
+    ReadAhead source([&] { return source_type.make(definition_.source, source_credential_); }, context, stop_, journal_);
+
+    auto schema = source.schema();
+    check_contract(definition_.columns, schema);
+    for (const auto& transform : transforms_) {
+        schema = transform->prepare(schema);
+    }
+    for (const auto& check : checks_) {
+        check->prepare(schema);
+    }
+    for (std::size_t i = 0; i < sinks_.size(); ++i) {
+        sinks_[i]->open({.stop = stop_.token(),
+                         .deadline = deadline_,
+                         .pipeline = definition_.name,
+                         .run_id = head_.run_id,
+                         .attempt_id = claim_.attempt_id,
+                         .output_id = std::to_string(claim_.outputs.at(i).id),
+                         .log = [this](std::string_view level, std::string message) { log(level, "stage", std::move(message)); }},
+                        schema);
+    }
+    for (const auto* step : {"transform", "check", "stage"}) {
+        journal_.begin(step);
+    }
+    BusyTime transforming;
+    BusyTime checking;
+    BusyTime staging;
+    data::Batch batch;
+    while (source.next(batch)) {
+        transforming.measure([&] {
+            for (const auto& transform : transforms_) {
+                journal_.rows_filtered += transform->apply(batch);
+            }
+        });
+        HEADRACE_POINT("K5");
+        checking.measure([&] {
+            for (const auto& check : checks_) {
+                check->see(batch);
+            }
+        });
+        staging.measure([&] {
+            for (const auto& sink : sinks_) {
+                sink->stage(batch);
+            }
+        });
+        rows_out_ += batch.rows();
+        journal_.rows_written = rows_out_;
+        std::uint64_t bytes = 0;
+        for (const auto& sink : sinks_) {
+            bytes += sink->bytes_staged();
+        }
+        journal_.bytes_written = bytes;
+    }
+    proof_ = source.completeness().proof;
+    log("info", "read", fmt::format("read {} rows, complete: {}", source.completeness().rows, proof_));
+    journal_.done("transform", rows_out_, 0, transforming.text());
+    journal_.done("check", rows_out_, 0, checking.text());
+    journal_.done("stage", rows_out_, journal_.bytes_written, staging.text());
+}
+
+// The guards. A forced run passes them by the will of a person, which the history shows.
+void Attempt::judge() {
+    if (head_.forced) {
+        log("warn", "check", "forced: the guards do not apply");
+        return;
+    }
+    if (rows_out_ == 0 && !definition_.allow_empty) {
+        throw Error(ErrorKind::permanent, "check.allow_empty", "the result has no rows; the last good output stays");
+    }
+    std::int64_t previous = -1;
+    for (const auto& output : claim_.outputs) {
+        previous = std::max(previous, output.previous_rows);
+    }
+    for (const auto& check : checks_) {
+        check->verdict(rows_out_, previous);
+    }
+}
+
+std::vector<SealedOutput> Attempt::seal() {
+    journal_.begin("commit");
+    std::vector<SealedOutput> sealed;
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < sinks_.size(); ++i) {
+        sealed.push_back({claim_.outputs.at(i).id, sinks_[i]->seal()});
+        bytes += sealed.back().manifest.bytes;
+    }
+    journal_.bytes_written = bytes;
+    std::sort(sealed.begin(), sealed.end(), [](const auto& a, const auto& b) { return a.output_id < b.output_id; });
+    return sealed;
+}
+
+Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
+    auto decision = Decision::fenced;
+    for (bool known = false; !known;) {
+        try {
+            auto db = services_.db.take(stop_.token());
+            decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_);
+            known = true;
+        } catch (const postgres::CommitUnknown& e) {
+            log("warn", "commit", fmt::format("the answer to COMMIT was lost ({}); asking Postgres what it decided", e.message()));
+            // Until we know, the staging may be what the ledger points at: it must not be discarded.
+            decided_ = true;
+            const auto found = verdict(*services_.db.take(), head_.run_id, claim_.attempt_id);
+            decided_ = false;
+            decision = found == Verdict::committed ? Decision::committed : Decision::fenced;
+            known = found != Verdict::undecided;
+        }
+    }
+    if (decision == Decision::committed) {
+        decided_ = true;
+        journal_.done("commit", rows_out_, journal_.bytes_written);
+        log("info", "commit", fmt::format("committed {} rows into {} output{}", rows_out_, sealed.size(), sealed.size() == 1 ? "" : "s"));
+    }
+    return decision;
+}
+
+}  // namespace headrace::run

@@ -1,0 +1,51 @@
+// One try of a run between claim and decision: the straight line of the data. Lives on the run's thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "pipeline/definition.hpp"
+#include "run/executor.hpp"
+
+namespace headrace::run {
+
+// Output names and kinds of a definition's sinks, in order.
+std::vector<OutputSpec> output_specs(const pipeline::Registry& registry, const pipeline::Definition& definition);
+
+class Attempt {
+public:
+    Attempt(Services& services, const RunHead& head, const pipeline::Definition& definition, const Claim& claim, Journal& journal,
+            StopSource stop, Deadline deadline);
+    ~Attempt();  // discards what was staged unless it was decided
+    Attempt(const Attempt&) = delete;
+    Attempt& operator=(const Attempt&) = delete;
+
+    // Throws what went wrong; nothing of it is visible then.
+    Decision run();
+
+private:
+    void resolve();
+    void read_and_stage();
+    std::vector<SealedOutput> seal();
+    Decision commit(const std::vector<SealedOutput>& sealed);
+    void judge();
+    void log(std::string_view level, std::string_view step, std::string message);
+
+    Services& services_;
+    const RunHead& head_;
+    const pipeline::Definition& definition_;
+    const Claim& claim_;
+    Journal& journal_;
+    StopSource stop_;
+    Deadline deadline_;
+    pipeline::Credential source_credential_;
+    std::vector<std::unique_ptr<pipeline::Transform>> transforms_;
+    std::vector<std::unique_ptr<pipeline::Check>> checks_;
+    std::vector<std::unique_ptr<pipeline::Sink>> sinks_;
+    bool decided_ = false;
+    std::uint64_t rows_out_ = 0;
+    std::string proof_;
+};
+
+}  // namespace headrace::run

@@ -1,0 +1,43 @@
+// The program itself as a child: `headrace worker`, `headrace api`, … with its log in a file that tests can wait on.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "app/process.hpp"
+
+namespace headrace::support {
+
+class HeadraceProcess {
+public:
+    using Env = std::vector<std::pair<std::string, std::string>>;
+
+    // HEADRACE_BINARY (or the variable of that name in the environment) with `args`; `env` comes on top of ours.
+    // Killed with SIGKILL when this goes.
+    HeadraceProcess(std::vector<std::string> args, const Env& env);
+
+    // Waits until the log holds `text` (from `offset`, a value of log_size()); false when the process ended or the time
+    // was up before. The failure message of the caller should show log().
+    bool wait_for_log(std::string_view text, std::chrono::milliseconds limit, std::size_t offset = 0);
+
+    app::ExitStatus kill();                                          // SIGKILL, reaped
+    app::ExitStatus terminate(std::chrono::milliseconds grace);      // SIGTERM, then SIGKILL
+    std::optional<app::ExitStatus> wait(std::chrono::milliseconds limit);  // for a process that ends by itself
+    void pause() { child_.signal(19); }                              // SIGSTOP
+    void resume() { child_.signal(18); }                             // SIGCONT
+    bool running() { return child_.running(); }
+    pid_t pid() const { return child_.pid(); }
+
+    std::string log() const;        // stdout and stderr so far
+    std::size_t log_size() const;
+
+private:
+    std::string log_file_;
+    app::ChildProcess child_;
+};
+
+}  // namespace headrace::support
