@@ -65,3 +65,22 @@ fresh() {
     shift
     cat "$@" | sha256sum >"$stamp"
 }
+
+# build_program PRESET TARGET…: configures when needed and builds. Presets that ship are built without the tests.
+build_program() {
+    local preset=$1 tests=ON
+    shift
+    [ "$preset" != release ] || tests=OFF
+    phase "configure $preset" cmake --preset "$preset" -DHEADRACE_TESTS=$tests
+    phase "build $preset" ninja -C "build/$preset" -j "$(nproc)" "$@"
+}
+
+# The page into web/dist, when its sources are not those of the last time.
+build_page() {
+    local stamp=web/dist/.headrace-sources sources
+    mapfile -t sources < <(find web api -path web/node_modules -prune -o -path web/dist -prune -o -type f -print | sort)
+    if stale "$stamp" "${sources[@]}"; then
+        phase "build the page" npm --prefix web run build
+        fresh "$stamp" "${sources[@]}"
+    fi
+}

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
-#include "api/run_view.hpp"
 #include "base/ids.hpp"
 #include "run/states.hpp"
 
@@ -70,8 +70,14 @@ std::vector<StreamEntry> parse_entries(const redis::Reply& entries, EventId* las
     return out;
 }
 
-bool needs_rows(const std::vector<StreamEntry>& entries) {
-    return std::any_of(entries.begin(), entries.end(), [](const StreamEntry& entry) { return is_row(entry.type); });
+std::vector<std::string> runs_of(const std::vector<StreamEntry>& entries) {
+    std::set<std::string> ids;
+    for (const auto& entry : entries) {
+        if (is_row(entry.type)) {
+            ids.insert(entry.run);
+        }
+    }
+    return {ids.begin(), ids.end()};
 }
 
 std::string format_event(std::string_view id, std::string_view event, std::string_view data) {
@@ -83,21 +89,10 @@ std::string format_event(std::string_view id, std::string_view event, std::strin
     return out.append("event: ").append(event).append("\ndata: ").append(data).append("\n\n");
 }
 
-std::vector<SentEvent> format_entries(const std::vector<StreamEntry>& entries, postgres::Connection& db) {
-    std::vector<std::string> ids;
+std::vector<SentEvent> format_entries(const std::vector<StreamEntry>& entries, const std::vector<RunEvent>& rows) {
     std::map<std::pair<std::string, std::string>, EventId> newest;  // (type, run) → last id
     for (const auto& entry : entries) {
-        if (is_row(entry.type)) {
-            newest[{entry.type, entry.run}] = entry.id;
-            ids.push_back(entry.run);
-        }
-    }
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-    std::map<std::string, RunEvent> rows;
-    for (auto& event : read_run_events(db, ids)) {
-        auto key = event.id;
-        rows.emplace(std::move(key), std::move(event));
+        newest[{entry.type, entry.run}] = entry.id;
     }
     std::vector<SentEvent> out;
     out.reserve(entries.size());
@@ -107,13 +102,13 @@ std::vector<SentEvent> format_entries(const std::vector<StreamEntry>& entries, p
         if (!is_row(entry.type)) {
             sent.text = format_event(entry.id.text(), entry.type, entry.data);
         } else {
-            const auto row = rows.find(entry.run);
+            const auto row = std::find_if(rows.begin(), rows.end(), [&](const RunEvent& r) { return r.id == entry.run; });
             if (row == rows.end() || newest[{entry.type, entry.run}] != entry.id) {
                 continue;
             }
             sent.text = format_event(entry.id.text(), entry.type,
-                                     entry.type == "run.created" ? created_data(row->second.data) : row->second.data);
-            sent.final = entry.type == "run.state" && run::is_final(row->second.state);
+                                     entry.type == "run.created" ? created_data(row->data) : row->data);
+            sent.final = entry.type == "run.state" && run::is_final(row->state);
         }
         out.push_back(std::move(sent));
     }

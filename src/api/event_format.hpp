@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "api/event_id.hpp"
-#include "postgres/connection.hpp"
+#include "api/run_view.hpp"
 #include "redis/reply.hpp"
 
 namespace headrace::api {
@@ -32,11 +32,15 @@ struct SentEvent {
     bool final = false;       // run.state of a run that is over
 };
 
-// In order of the ids. Several changes of one run in `entries` become one event, the last. Reads runs in one query.
-std::vector<SentEvent> format_entries(const std::vector<StreamEntry>& entries, postgres::Connection& db);
+// The runs whose rows format_entries needs (read_run_events), each once.
+std::vector<std::string> runs_of(const std::vector<StreamEntry>& entries);
 
-// True when format_entries must read Postgres.
-bool needs_rows(const std::vector<StreamEntry>& entries);
+// In order of the ids. Several changes of one run in `entries` become one event, the last.
+std::vector<SentEvent> format_entries(const std::vector<StreamEntry>& entries, const std::vector<RunEvent>& rows);
+
+// The end of the stream of a run that is over; who comes back with this id gets 204.
+inline constexpr std::string_view end_id = "end";
+inline constexpr std::string_view final_bye = "id: end\nevent: bye\ndata: {\"reason\":\"final\"}\n\n";
 
 // "id: …\n" unless `id` is empty, then event and data.
 std::string format_event(std::string_view id, std::string_view event, std::string_view data);

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <set>
 
+#include "api/event_client.hpp"
 #include "api/json_writer.hpp"
-#include "api/problem.hpp"
+#include "api/run_view.hpp"
+#include "run/states.hpp"
 #include "base/log.hpp"
 
 namespace headrace::api {
@@ -16,32 +18,12 @@ using std::chrono::milliseconds;
 
 constexpr auto first_pause = milliseconds(200);
 constexpr auto longest_pause = milliseconds(5000);
-constexpr std::string_view final_bye = "id: end\nevent: bye\ndata: {\"reason\":\"final\"}\n\n";
-
 void wait(const StopToken& stop, Deadline until) {
     pollfd watched{stop.fd(), POLLIN, 0};
     ::poll(&watched, 1, until.poll_timeout());
 }
 
-std::string reset_event(EventId id, std::string_view reason) {
-    return format_event(id.text(), "reset", "{\"reason\":\"" + std::string(reason) + "\"}");
-}
-
 }  // namespace
-
-struct EventTail::Client {
-    std::shared_ptr<net::EventStream> stream;
-    std::string run;
-    std::string session;
-    EventId seen;             // nothing up to here is sent again
-    bool live = false;        // false: `waiting` gathers until the replay is done
-    std::string waiting;
-    bool waiting_final = false;
-
-    bool wants(const SentEvent& event) const {
-        return event.id > seen && (run.empty() ? event.global : event.single && event.run == run);
-    }
-};
 
 EventTail::EventTail(TailOptions options, postgres::Pool& db, const auth::SessionStore& sessions)
     : options_(std::move(options)), db_(db), sessions_(sessions), next_ping_(Deadline::in(options_.ping)) {
@@ -128,6 +110,7 @@ void EventTail::follow(redis::Connection& redis) {
         if (next_ping_.passed()) {
             check_stream(redis);
             check_sessions(redis);
+            check_runs();
             ping();
         }
         read_once(redis, next_ping_);
@@ -147,28 +130,20 @@ void EventTail::read_once(redis::Connection& redis, Deadline until) {
         return;
     }
     const auto entries = parse_entries(reply.at(0).at(1), &last);
+    std::vector<RunEvent> rows;
+    bool complete = true;
     try {
-        auto db = needs_rows(entries) ? std::optional(db_.take(stop_.token())) : std::nullopt;
-        if (db) {
-            hand_out(format_entries(entries, **db), last);
-            return;
+        if (const auto runs = runs_of(entries); !runs.empty()) {
+            rows = read_run_events(*db_.take(stop_.token()), runs);
         }
     } catch (const Error& error) {
-        // Postgres is away: clients look again by themselves, and see the same.
+        complete = false;
         log::warn("live events could not be completed", {{"error", error.code()}});
-        {
-            const std::lock_guard lock(mutex_);
-            last_ = last;
-        }
-        reset_all("overflow");
-        return;
     }
-    std::vector<SentEvent> plain;
-    for (const auto& entry : entries) {
-        plain.push_back({entry.id, entry.run, format_event(entry.id.text(), entry.type, entry.data), entry.type != "run.log",
-                         !entry.run.empty(), false});
+    hand_out(format_entries(entries, rows), last);
+    if (!complete) {
+        reset_all("overflow");  // clients look again by themselves
     }
-    hand_out(plain, last);
 }
 
 void EventTail::hand_out(const std::vector<SentEvent>& events, EventId last) {
@@ -205,7 +180,12 @@ void EventTail::reset_all(std::string_view reason) {
     const std::lock_guard lock(mutex_);
     for (const auto& client : clients_) {
         client->seen = EventId();
-        (client->live ? void(client->stream->send(reset_event(last_, reason))) : void(client->waiting += reset_event(last_, reason)));
+        const auto text = reset_event(last_, reason);
+        if (client->live) {
+            client->stream->send(text);
+        } else {
+            client->waiting += text;
+        }
     }
 }
 
@@ -240,6 +220,36 @@ void EventTail::check_sessions(redis::Connection& redis) {
         if (!alive[i]) {
             close_session(ids[i]);
         }
+    }
+}
+
+// The event of a run's end may never have come (Redis was away when it ended): nobody waits for ever.
+void EventTail::check_runs() {
+    std::set<std::string> runs;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& client : clients_) {
+            if (!client->run.empty() && client->live && !client->stream->closed()) {
+                runs.insert(client->run);
+            }
+        }
+    }
+    if (runs.empty()) {
+        return;
+    }
+    try {
+        const auto events = read_run_events(*db_.take(stop_.token()), {runs.begin(), runs.end()});
+        const std::lock_guard lock(mutex_);
+        for (const auto& event : events) {
+            for (const auto& client : clients_) {
+                if (run::is_final(event.state) && client->run == event.id && client->live) {
+                    client->stream->send(format_event("", "run.state", event.data) + std::string(final_bye));
+                    client->stream->close();
+                }
+            }
+        }
+    } catch (const Error& error) {
+        log::warn("live events could not look at their runs", {{"error", error.code()}});
     }
 }
 

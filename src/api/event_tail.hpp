@@ -66,9 +66,11 @@ private:
     void reset_all(std::string_view reason);
     void check_stream(redis::Connection& redis);
     void check_sessions(redis::Connection& redis);
+    void check_runs();
     void ping();
     std::shared_ptr<Client> admit(const Join& join, EventId& joined_at);
-    void replay(const Join& join, Client& client, EventId upto, redis::Connection& redis, postgres::Connection& db);
+    // True when a final run.state was among it.
+    bool replay(const Join& join, Client& client, EventId upto, redis::Connection& redis, postgres::Connection& db);
     void go_live(Client& client);
 
     const TailOptions options_;

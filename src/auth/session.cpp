@@ -67,6 +67,11 @@ std::optional<Session> SessionStore::load(redis::Connection& redis, std::string_
     return session;
 }
 
+bool SessionStore::is_signed(std::string_view cookie_header) const {
+    const auto cookie = find_cookie(cookie_header, options_.cookie);
+    return cookie && unsign(*cookie, options_.secrets, options_.id_length);
+}
+
 std::optional<std::string> SessionStore::extend(redis::Connection& redis, Session& session, Timestamp now) const {
     auto& content = session.content;
     const auto key = options_.prefix + session.id;
@@ -127,9 +132,9 @@ std::vector<bool> SessionStore::alive(redis::Connection& redis, const std::vecto
     }
     redis.flush();
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        const auto there = redis.read_reply();
-        const auto revoked = redis.read_reply();
-        out.push_back(!there.is_error() && !revoked.is_error() && there.integer() == 1 && revoked.integer() == 0);
+        const auto there = redis::checked(redis.read_reply()).integer();
+        const auto revoked = redis::checked(redis.read_reply()).integer();
+        out.push_back(there == 1 && revoked == 0);
     }
     return out;
 }

@@ -44,6 +44,9 @@ public:
     // or nobody logged in with it.
     std::optional<Session> load(redis::Connection& redis, std::string_view cookie_header, Timestamp now) const;
 
+    // True when the header has a cookie of ours with a good signature: without one, nobody has to ask Redis.
+    bool is_signed(std::string_view cookie_header) const;
+
     // Call for requests that a person caused. Moves the end to now + max age once a tenth of it has passed, by
     // compare-and-set: never revives or overwrites what somebody else ended or changed. The Set-Cookie value when the
     // browser must be told, also when an old secret had signed the cookie.
@@ -53,7 +56,7 @@ public:
     std::string create(redis::Connection& redis, const NewSession& user, Timestamp now) const;
     // Deletes it and leaves a tombstone, so that a slow request of the other app cannot bring it back.
     void end(redis::Connection& redis, std::string_view id) const;
-    // For each id whether its key is there and no tombstone is.
+    // For each id whether its key is there and no tombstone is. After a throw the connection is of no more use.
     std::vector<bool> alive(redis::Connection& redis, const std::vector<std::string>& ids) const;
 
     std::string clearing_cookie() const;

@@ -31,7 +31,9 @@ constexpr CodeInfo codes[] = {
     {"check.max_drop", "The result is much smaller than the last good one.", "The old output stays. Raise `checks: max_drop`, or run once with --force when the drop is real."},
     {"check.min_rows", "The result has fewer rows than `min_rows`.", "The old output stays. Look at the source, or lower `min_rows`."},
     {"check.not_null", "A column that must have a value has none.", "Fix the query or the check."},
+    {"check.rows_change", "The number of rows changed too much since the last good result.", "The old output stays. Raise `checks: rows_change_max`, or run once with --force when the change is real."},
     {"check.unique", "A key appears more than once.", "Fix the query or the check."},
+    {"check.unique_limit", "The result has more keys than `unique` may remember.", "Raise `max_keys` of the check, or let the database make the key unique."},
     {"config.invalid", "A configuration value is not valid.", "`headrace config` prints the values and where they come from."},
     {"config.missing", "A configuration value is missing.", "Set it in headrace.yaml or in the environment."},
     {"credential.exists", "A credential with this name exists.", "Use `headrace credential set --replace`."},
@@ -102,6 +104,7 @@ constexpr CodeInfo codes[] = {
     {"source.timeout", "The source did not answer in time.", "Raise `timeout`, or make the query faster."},
     {"source.unavailable", "The source is not reachable.", "It is tried again by itself."},
     {"source.unsupported", "The source has a column type that is not supported.", "Cast it in the query, e.g. toString(column)."},
+    {"transform.value", "A value cannot be changed without loss.", "See the message for row and column; mend the query, or cast to a wider type."},
 };
 
 }  // namespace

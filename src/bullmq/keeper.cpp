@@ -58,8 +58,8 @@ void Keeper::run() {
             }
             if (!connection_ || connection_->is_dead()) {
                 connection_.reset();
-                reconnect_.failed(Clock::now());
             }
+            reconnect_.failed(Clock::now());
             events_(WorkerEvent::Kind::error, {}, std::string("locks: ") + error.what());
         }
         expire(Clock::now());
@@ -75,7 +75,7 @@ Keeper::Clock::time_point Keeper::next_wake(Clock::time_point now) {
     }
     wake = std::max(wake, reconnect_.next());
     for (const auto& [pointer, running] : tracked_) {
-        if (!running->lock_lost) {
+        if (settings_.stop_on_expired_lock && !running->lock_lost && !running->finishing) {
             wake = std::min(wake, running->renewed + settings_.lock_duration);
         }
     }
@@ -116,7 +116,7 @@ void Keeper::renew(Clock::time_point now) {
         std::vector<std::string> ids;
         std::vector<std::string> tokens;
         for (const auto& running : due) {
-            ids.push_back(running->job.id);
+            ids.push_back(running->id);
             tokens.push_back(running->token);
         }
         auto reply = call(calls_.extend_locks(tokens, ids, settings_.lock_duration));
@@ -125,7 +125,7 @@ void Keeper::renew(Clock::time_point now) {
             failed.push_back(id.is_integer() ? std::to_string(id.integer()) : id.take_str());
         }
         for (const auto& running : due) {
-            if (std::find(failed.begin(), failed.end(), running->job.id) == failed.end()) {
+            if (std::find(failed.begin(), failed.end(), running->id) == failed.end()) {
                 std::lock_guard guard(mutex_);
                 running->renewed = now;  // when the command left, not when its answer came
             } else if (!running->finishing) {
@@ -157,7 +157,7 @@ void Keeper::expire(Clock::time_point now) {
 void Keeper::lost(const RunningPtr& running, std::string why) {
     running->lock_lost = true;
     running->stop.request_stop(why);
-    events_(WorkerEvent::Kind::lock_lost, running->job.id, std::move(why));
+    events_(WorkerEvent::Kind::lock_lost, running->id, std::move(why));
 }
 
 void Keeper::check_stalled(Clock::time_point now) {

@@ -14,10 +14,13 @@
 namespace headrace::bullmq {
 
 struct Running {
-    Running(Job j, std::string t) : job(std::move(j)), token(std::move(t)) {}
+    Running(Job j, std::string t)
+        : id(j.id), token(std::move(t)), keep_logs(j.options.keep_logs), job(std::move(j)) {}
 
-    Job job;            // the slot's while the processor runs, else the speaker's
-    std::string token;
+    const std::string id;  // what all threads may read while the processor has `job`
+    const std::string token;
+    const std::int64_t keep_logs;
+    Job job;  // the slot's while the processor runs, else the speaker's
     StopSource stop;
     std::atomic<bool> finishing{false};  // set before the finish is written: from then on only its answer counts
     std::atomic<bool> lock_lost{false};

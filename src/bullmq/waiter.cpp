@@ -67,11 +67,12 @@ void Waiter::run() {
         try {
             net::wait_readable(-1, Deadline::at(reconnect_.next()), cut);
             cut.throw_if_stopped();
-            if (connection_ && connection_->is_dead()) {
+            if (connection_ && (connection_->is_dead() || connection_cut_.stop_requested())) {
                 connection_.reset();
             }
             if (!connection_) {
                 connection_.emplace(redis::Connection::connect(options_, cut));
+                connection_cut_ = cut;
             }
             if (armed) {
                 score = wait_once();

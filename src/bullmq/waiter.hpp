@@ -44,6 +44,7 @@ private:
     EventSink events_;
     Reconnect reconnect_;
     std::optional<redis::Connection> connection_;
+    StopToken connection_cut_;  // what ends its waits
 
     net::Waker waker_;
     std::mutex mutex_;  // guards armed_, cut_, closing_

@@ -50,13 +50,13 @@ public:
     virtual const StopToken& stop() const = 0;
     virtual const std::string& token() const = 0;
     // Sent in order before the job's finish, without waiting. Latest progress wins. While Redis is away up to 1000 log
-    // rows per worker are kept, the rest is dropped.
+    // rows per worker are kept, the rest is dropped; a row whose answer was lost with the connection may come twice.
     virtual void update_progress(std::string json) = 0;
     virtual void log(std::string row) = 0;
 };
 
-// Runs in a slot. A thrown Error: cancelled → waiting() when the worker stops, else failed; permanent, invalid and
-// unauthorized → unrecoverable; transient, and any other exception, → failed and retried.
+// Runs in a slot. A thrown Error of kind cancelled is waiting() when the worker shuts down; cancelled otherwise, permanent,
+// invalid and unauthorized fail the job for good; transient, bug and any other exception fail this attempt.
 using Processor = std::function<ProcessResult(Job&, JobContext&)>;
 
 struct WorkerEvent {

@@ -64,6 +64,8 @@ public:
     // Appends rows [from, to) of a column of the same kind.
     void append_rows(const Column& other, std::size_t from, std::size_t to);
 
+    std::int64_t* fixed_data() { return fixed_.data(); }
+
     // Raw access for encoders.
     const std::int64_t* fixed() const { return fixed_.data(); }
     const std::uint32_t* ends() const { return ends_.data(); }

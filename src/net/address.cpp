@@ -1,10 +1,10 @@
 #include "net/address.hpp"
 
-#include <boost/url/parse.hpp>
-#include <boost/url/url_view.hpp>
-
 #include "base/encoding.hpp"
 #include "base/error.hpp"
+
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
 
 namespace headrace::net {
 namespace {
@@ -98,15 +98,19 @@ Url parse_url(std::string_view text) {
         refuse("there is no // after the scheme");
     }
     out.user = decoded({view.encoded_user().data(), view.encoded_user().size()});
-    out.password = Secret(decoded({view.encoded_password().data(), view.encoded_password().size()}));
+    out.password =
+        Secret(decoded({view.encoded_password().data(), view.encoded_password().size()}));
     take_host(out, view);
     out.path = decoded({view.encoded_path().data(), view.encoded_path().size()});
     if (!out.path.empty() && out.path.front() != '/') {
-        refuse("the port is not a number");  // "host:80x" is taken for host, port and path "x" by Boost 1.81
+        refuse("the port is not a number"
+        );  // "host:80x" is taken for host, port and path "x" by Boost 1.81
     }
     for (const auto parameter : view.encoded_params()) {
-        out.query.emplace_back(decoded({parameter.key.data(), parameter.key.size()}),
-                               decoded({parameter.value.data(), parameter.value.size()}));
+        out.query.emplace_back(
+            decoded({parameter.key.data(), parameter.key.size()}),
+            decoded({parameter.value.data(), parameter.value.size()})
+        );
     }
     if (out.is_unix() && (out.path.size() < 2 || !out.host.empty())) {
         refuse("a unix socket needs an absolute path, as in redis+unix:///run/redis.sock");

@@ -1,5 +1,6 @@
-// The only way to Asio in this tree. Private to net: with separate compilation every user must agree on this macro, and
-// Asio's thread-local state stays in one translation unit (asio.cpp), as clang 16 needs it.
+// The only way to Asio in this tree. Private to net: with separate compilation every user must
+// agree on this macro, and Asio's thread-local state stays in one translation unit (asio.cpp), as
+// clang 16 needs it.
 #pragma once
 
 #ifndef BOOST_ASIO_SEPARATE_COMPILATION
@@ -23,6 +24,9 @@ namespace asio = boost::asio;
 using IoExecutor = asio::io_context::executor_type;
 using TcpSocket = asio::basic_stream_socket<asio::ip::tcp, IoExecutor>;
 using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, IoExecutor>;
-using IoTimer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, IoExecutor>;
+using IoTimer = asio::basic_waitable_timer<
+    std::chrono::steady_clock,
+    asio::wait_traits<std::chrono::steady_clock>,
+    IoExecutor>;
 
 }  // namespace headrace::net

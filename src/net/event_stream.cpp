@@ -1,9 +1,9 @@
 #include "net/event_stream.hpp"
 
+#include "net/event_stream_reader.hpp"
+
 #include <memory>
 #include <utility>
-
-#include "net/event_stream_reader.hpp"
 
 namespace headrace::net {
 
@@ -14,7 +14,8 @@ bool EventStream::send(std::string_view bytes) {
     }
     const bool was_empty = queue_.empty();
     if (queue_.size() >= limits_.messages || bytes.size() > limits_.bytes - queued_bytes_) {
-        // The client is too slow. It learns that it missed something and starts over from a snapshot.
+        // The client is too slow. It learns that it missed something and starts over from a
+        // snapshot.
         queue_.clear();
         queue_.emplace_back("event: reset\ndata: {}\n\n");
         queued_bytes_ = queue_.back().size();

@@ -1,12 +1,12 @@
 #include "net/gunzip.hpp"
 
+#include "base/error.hpp"
+
 #include <zlib.h>
 
 #include <algorithm>
 #include <limits>
 #include <new>
-
-#include "base/error.hpp"
 
 namespace headrace::net {
 namespace {
@@ -47,8 +47,12 @@ std::size_t Gunzip::run(std::string_view& input, char* to, std::size_t size) {
         } else if (result == Z_MEM_ERROR) {
             throw std::bad_alloc();
         } else if (result != Z_OK) {
-            throw Error(ErrorKind::transient, "http.protocol",
-                        std::string("the compressed body is broken: ") + (z.msg != nullptr ? z.msg : "not gzip"));
+            throw Error(
+                ErrorKind::transient,
+                "http.protocol",
+                std::string("the compressed body is broken: ") +
+                    (z.msg != nullptr ? z.msg : "not gzip")
+            );
         }
     }
     return room - z.avail_out;

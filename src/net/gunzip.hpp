@@ -1,4 +1,5 @@
-// Incremental gzip decoding with a proof of the end (trailer CRC and length). Private to net; one thread.
+// Incremental gzip decoding with a proof of the end (trailer CRC and length). Private to net; one
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,7 @@ public:
     // Takes from the front of `input`, writes at most `size` bytes. 0 = needs more input.
     // Throws Error{transient, "http.protocol"} on data that is not gzip.
     std::size_t run(std::string_view& input, char* to, std::size_t size);
+
     // True when nothing was fed at all, or the last member ended with a right trailer.
     bool complete() const { return between_members_; }
 

@@ -1,11 +1,11 @@
 #include "net/http_client.hpp"
 
+#include "base/error.hpp"
+#include "net/http_transfer.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <new>
-
-#include "base/error.hpp"
-#include "net/http_transfer.hpp"
 
 namespace headrace::net {
 namespace {
@@ -41,7 +41,8 @@ HttpResponse HttpClient::start(const HttpRequest& request, const StopToken& stop
     return HttpResponse(std::move(transfer));
 }
 
-HttpReply HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {
+HttpReply
+HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {
     auto response = start(request, stop);
     HttpReply reply;
     reply.status = response.status();
@@ -51,6 +52,7 @@ HttpReply HttpClient::fetch(const HttpRequest& request, const StopToken& stop, s
 }
 
 HttpResponse::HttpResponse(std::unique_ptr<Transfer> transfer) : transfer_(std::move(transfer)) {}
+
 HttpResponse::HttpResponse(HttpResponse&&) noexcept = default;
 HttpResponse& HttpResponse::operator=(HttpResponse&&) noexcept = default;
 HttpResponse::~HttpResponse() = default;
@@ -83,8 +85,12 @@ std::string HttpResponse::read_all(std::size_t max_body) {
     std::string out;
     for (auto piece = read_chunk(); !piece.empty(); piece = read_chunk()) {
         if (piece.size() > max_body - out.size()) {
-            throw Error(ErrorKind::transient, "http.protocol",
-                        transfer_->origin + ": the answer is larger than " + std::to_string(max_body) + " bytes");
+            throw Error(
+                ErrorKind::transient,
+                "http.protocol",
+                transfer_->origin + ": the answer is larger than " + std::to_string(max_body) +
+                    " bytes"
+            );
         }
         out += piece;
     }

@@ -1,10 +1,15 @@
-// HTTP/1.1 client on libcurl for http and https. A client and its responses belong to one thread; a response must not
-// outlive its client. No redirects, no proxy from the environment, no cookies, no retries: the caller sees what was said.
+// HTTP/1.1 client on libcurl for http and https. A client and its responses belong to one thread; a
+// response must not outlive its client. No redirects, no proxy from the environment, no cookies, no
+// retries: the caller sees what was said.
 //
-// Errors: http.connect, http.timeout, http.protocol: transient; http.tls: permanent for a refused certificate, else
-// transient; http.egress: permanent (address refused by the check); net.cancelled: cancelled. Messages name
-// scheme, host and port, never path, query or headers.
+// Errors: http.connect, http.timeout, http.protocol: transient; http.tls: permanent for a refused
+// certificate, else transient; http.egress: permanent (address refused by the check);
+// net.cancelled: cancelled. Messages name scheme, host and port, never path, query or headers.
 #pragma once
+
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "net/http_headers.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -15,15 +20,12 @@
 #include <utility>
 #include <vector>
 
-#include "base/deadline.hpp"
-#include "base/stop.hpp"
-#include "net/http_headers.hpp"
-
 struct sockaddr;
 
 namespace headrace::net {
 
-// curl's process-wide set-up. The application makes exactly one, before any thread starts, and keeps it to the end.
+// curl's process-wide set-up. The application makes exactly one, before any thread starts, and
+// keeps it to the end.
 class CurlGlobal {
 public:
     CurlGlobal();
@@ -38,18 +40,21 @@ struct HttpRequest {
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
     std::chrono::milliseconds connect_timeout{10'000};  // name, TCP and TLS together
-    std::chrono::milliseconds idle_timeout{60'000};     // longest silence of the peer while we wait for it
-    Deadline deadline = Deadline::never();              // whole exchange, head and body
-    std::string ca_file;                                // PEM; empty: the system's store
-    bool verify = true;                                 // false only for tests
-    bool accept_compressed = false;                     // asks for gzip and decodes it while reading
-    std::size_t max_header_bytes = 64 * 1024;           // of the response head
-    std::size_t buffer_bytes = 1024 * 1024;             // received and not yet read; beyond it the transfer is paused
+    std::chrono::milliseconds idle_timeout{
+        60'000};                               // longest silence of the peer while we wait for it
+    Deadline deadline = Deadline::never();     // whole exchange, head and body
+    std::string ca_file;                       // PEM; empty: the system's store
+    bool verify = true;                        // false only for tests
+    bool accept_compressed = false;            // asks for gzip and decodes it while reading
+    std::size_t max_header_bytes = 64 * 1024;  // of the response head
+    std::size_t buffer_bytes =
+        1024 * 1024;  // received and not yet read; beyond it the transfer is paused
 };
 
 struct HttpClientOptions {
-    std::chrono::seconds max_idle_connection{60};              // older idle connections are not reused
-    std::function<bool(const sockaddr*)> egress_check;         // called before each connect; false refuses the address
+    std::chrono::seconds max_idle_connection{60};  // older idle connections are not reused
+    std::function<bool(const sockaddr*)>
+        egress_check;  // called before each connect; false refuses the address
 };
 
 // The answer: head at once, body as it comes. Destroying it before the end closes its connection.
@@ -62,11 +67,12 @@ public:
     int status() const;
     const HttpHeaders& headers() const;
 
-    // Blocks for at least one byte. 0 = the body is complete, and HTTP framing proves it: Content-Length was met or the
-    // last chunk was seen (and the gzip trailer was right). A body cut anywhere, or one that only "ends" with the
-    // connection, throws http.protocol.
+    // Blocks for at least one byte. 0 = the body is complete, and HTTP framing proves it:
+    // Content-Length was met or the last chunk was seen (and the gzip trailer was right). A body
+    // cut anywhere, or one that only "ends" with the connection, throws http.protocol.
     std::size_t read(char* to, std::size_t size);
-    // The next received piece, without a further copy; valid until the next call on this response. Empty = complete.
+    // The next received piece, without a further copy; valid until the next call on this response.
+    // Empty = complete.
     std::string_view read_chunk();
     // The rest as text; more than `max_body` bytes throws http.protocol.
     std::string read_all(std::size_t max_body);
@@ -94,10 +100,12 @@ public:
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
 
-    // Returns when the head of the final answer (not 1xx) is there; any status is an answer. `stop` also guards the body.
+    // Returns when the head of the final answer (not 1xx) is there; any status is an answer. `stop`
+    // also guards the body.
     HttpResponse start(const HttpRequest& request, const StopToken& stop);
     // Head and body of a small answer.
-    HttpReply fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body = 1024 * 1024);
+    HttpReply
+    fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body = 1024 * 1024);
 
 private:
     friend class HttpResponse;

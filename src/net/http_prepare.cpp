@@ -1,13 +1,13 @@
 // From HttpRequest to a configured curl handle.
+#include "base/error.hpp"
+#include "net/address.hpp"
+#include "net/http_transfer.hpp"
+
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <new>
 #include <string>
-
-#include "base/error.hpp"
-#include "net/address.hpp"
-#include "net/http_transfer.hpp"
 
 namespace headrace::net {
 namespace {
@@ -34,8 +34,11 @@ void set(CURL* easy, CURLoption option, Value value) {
         throw std::bad_alloc();
     }
     if (code != CURLE_OK) {
-        throw Error(ErrorKind::bug, "internal.bug",
-                    "curl option " + std::to_string(option) + ": " + curl_easy_strerror(code));
+        throw Error(
+            ErrorKind::bug,
+            "internal.bug",
+            "curl option " + std::to_string(option) + ": " + curl_easy_strerror(code)
+        );
     }
 }
 
@@ -53,7 +56,11 @@ std::string checked_origin(const std::string& text) {
 
 }  // namespace
 
-HttpResponse::Transfer::Transfer(HttpClient::State& owner, const HttpRequest& wanted, StopToken stop_token)
+HttpResponse::Transfer::Transfer(
+    HttpClient::State& owner,
+    const HttpRequest& wanted,
+    StopToken stop_token
+)
     : client(owner),
       stop(std::move(stop_token)),
       deadline(wanted.deadline),
@@ -77,7 +84,8 @@ HttpResponse::Transfer::Transfer(HttpClient::State& owner, const HttpRequest& wa
 }
 
 HttpResponse::Transfer::~Transfer() {
-    // Before its end this closes the connection; after it the connection stays for the next request.
+    // Before its end this closes the connection; after it the connection stays for the next
+    // request.
     curl_multi_remove_handle(client.multi.get(), easy.get());
 }
 
@@ -91,10 +99,13 @@ void HttpResponse::Transfer::prepare(const HttpRequest& request) {
     set(handle, CURLOPT_NOSIGNAL, 1L);
     // Else removing a handle joins its resolver thread, and a stop would wait for the resolver.
     set(handle, CURLOPT_QUICK_EXIT, 1L);
-    // One exchange per connection: framing is what proves completeness, and one stream is fastest without HTTP/2.
+    // One exchange per connection: framing is what proves completeness, and one stream is fastest
+    // without HTTP/2.
     set(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     set(handle, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(request.connect_timeout.count(), 1)));
+    set(handle,
+        CURLOPT_CONNECTTIMEOUT_MS,
+        static_cast<long>(std::max<std::int64_t>(request.connect_timeout.count(), 1)));
     set(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     set(handle, CURLOPT_TCP_KEEPIDLE, 30L);
     set(handle, CURLOPT_TCP_KEEPINTVL, 5L);
@@ -147,11 +158,14 @@ void HttpResponse::Transfer::add_headers(const HttpRequest& request) {
     };
     bool typed = false;
     for (const auto& [name, value] : request.headers) {
-        if (!is_token(name) || value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+        if (!is_token(name) ||
+            value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
             refuse("bad header " + (is_token(name) ? name : std::string("name")));
         }
         typed = typed || equal_no_case(name, "content-type");
-        append(value.empty() ? name + ";" : name + ": " + value);  // "Name;" is curl's way to send an empty value
+        append(
+            value.empty() ? name + ";" : name + ": " + value
+        );  // "Name;" is curl's way to send an empty value
     }
     append("Expect:");  // else curl waits up to a second for "100 Continue" before a large body
     if (!typed) {

@@ -1,5 +1,11 @@
 #include "net/http_server.hpp"
 
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "net/http_session.hpp"
+#include "net/http_wire.hpp"
+
 #include <fcntl.h>
 #include <sys/socket.h>
 
@@ -8,12 +14,6 @@
 #include <mutex>
 #include <utility>
 #include <vector>
-
-#include "base/error.hpp"
-#include "base/ids.hpp"
-#include "base/log.hpp"
-#include "net/http_session.hpp"
-#include "net/http_wire.hpp"
 
 namespace headrace::net {
 namespace {
@@ -51,8 +51,12 @@ void HttpServer::State::listen() {
     const auto address = asio::ip::make_address(options.host, error);
     const auto fail = [&](const char* what) {
         const bool taken = error == asio::error::address_in_use;
-        throw Error(ErrorKind::permanent, taken ? "net.address_in_use" : "net.io",
-                    std::string(what) + " " + options.host + ":" + std::to_string(options.port) + ": " + error.message());
+        throw Error(
+            ErrorKind::permanent,
+            taken ? "net.address_in_use" : "net.io",
+            std::string(what) + " " + options.host + ":" + std::to_string(options.port) + ": " +
+                error.message()
+        );
     };
     if (error) {
         fail("not a numeric address:");
@@ -77,26 +81,31 @@ void HttpServer::State::listen() {
 
 void HttpServer::State::accept() {
     auto& edge = *edges[next_edge++ % edges.size()];
-    acceptor->async_accept(edge.context, [this, &edge](boost::system::error_code error, TcpSocket socket) {
-        if (error == asio::error::operation_aborted || !acceptor->is_open()) {
-            return;
+    acceptor->async_accept(
+        edge.context,
+        [this, &edge](boost::system::error_code error, TcpSocket socket) {
+            if (error == asio::error::operation_aborted || !acceptor->is_open()) {
+                return;
+            }
+            if (error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
+                error == asio::error::no_memory) {
+                // The waiting connection would be reported again at once: leave the processor to
+                // those who can free something.
+                log::warn("cannot accept a connection", {{"error", error.message()}});
+                accept_timer->expires_after(accept_pause);
+                accept_timer->async_wait([this](boost::system::error_code cancelled) {
+                    if (!cancelled) {
+                        accept();
+                    }
+                });
+                return;
+            }
+            if (!error) {
+                take(edge, std::move(socket));
+            }
+            accept();
         }
-        if (error == asio::error::no_descriptors || error == asio::error::no_buffer_space || error == asio::error::no_memory) {
-            // The waiting connection would be reported again at once: leave the processor to those who can free something.
-            log::warn("cannot accept a connection", {{"error", error.message()}});
-            accept_timer->expires_after(accept_pause);
-            accept_timer->async_wait([this](boost::system::error_code cancelled) {
-                if (!cancelled) {
-                    accept();
-                }
-            });
-            return;
-        }
-        if (!error) {
-            take(edge, std::move(socket));
-        }
-        accept();
-    });
+    );
 }
 
 void HttpServer::State::take(HttpEdge& edge, TcpSocket socket) {
@@ -169,7 +178,8 @@ void HttpServer::State::stop(Deadline grace) {
     }
 }
 
-HttpServer::HttpServer(HttpServerOptions options, Handler handler) : state_(std::make_unique<State>()) {
+HttpServer::HttpServer(HttpServerOptions options, Handler handler)
+    : state_(std::make_unique<State>()) {
     auto& state = *state_;
     options.io_threads = std::clamp(options.io_threads, 1u, 64u);
     options.pool_threads = std::clamp(options.pool_threads, 1u, 256u);
@@ -186,10 +196,14 @@ HttpServer::HttpServer(HttpServerOptions options, Handler handler) : state_(std:
     }
     state.listen();
     try {
-        state.core.pool = std::make_unique<WorkerPool>(chosen.pool_threads, chosen.thread_stack, chosen.queue_limit);
+        state.core.pool = std::make_unique<WorkerPool>(
+            chosen.pool_threads, chosen.thread_stack, chosen.queue_limit
+        );
         state.accept();
         for (auto& edge : state.edges) {
-            state.threads.push_back(start_thread(chosen.thread_stack, [edge = edge.get()] { edge->context.run(); }));
+            state.threads.push_back(start_thread(chosen.thread_stack, [edge = edge.get()] {
+                edge->context.run();
+            }));
         }
     } catch (...) {
         state.stop(Deadline::in(std::chrono::nanoseconds(0)));

@@ -1,19 +1,20 @@
-// HTTP/1.1 server: non-blocking edge (Boost.Beast's parser on Asio) in front of a bounded pool of plain handlers.
-// Keep-alive, pipelining (answered in order), HEAD, 100-continue, files, Server-Sent Events. TLS ends at the proxy.
+// HTTP/1.1 server: non-blocking edge (Boost.Beast's parser on Asio) in front of a bounded pool of
+// plain handlers. Keep-alive, pipelining (answered in order), HEAD, 100-continue, files,
+// Server-Sent Events. TLS ends at the proxy.
 //
-// Answered by the server itself, as problem+json: 400 api.bad_request (malformed, ambiguous framing, bad path), 408 head
-// or body too slow, 413 api.payload_too_large, 431 head too large, 503 api.busy with Retry-After (queue or connection
-// limit), 500 api.internal (handler threw).
+// Answered by the server itself, as problem+json: 400 api.bad_request (malformed, ambiguous
+// framing, bad path), 408 head or body too slow, 413 api.payload_too_large, 431 head too large, 503
+// api.busy with Retry-After (queue or connection limit), 500 api.internal (handler threw).
 #pragma once
+
+#include "base/deadline.hpp"
+#include "net/http_message.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-
-#include "base/deadline.hpp"
-#include "net/http_message.hpp"
 
 namespace headrace::net {
 
@@ -26,16 +27,18 @@ struct HttpServerOptions {
     std::size_t header_limit = 16 * 1024;
     std::size_t body_limit = 1024 * 1024;
     std::size_t max_connections = 1024;
-    std::chrono::milliseconds header_timeout{10'000};  // first byte to end of head; also connect to first byte
-    std::chrono::milliseconds body_timeout{30'000};    // end of head to end of body
-    std::chrono::milliseconds idle_timeout{75'000};    // between requests of one connection
-    std::chrono::milliseconds write_timeout{30'000};   // longest time without progress while sending
+    std::chrono::milliseconds header_timeout{
+        10'000};  // first byte to end of head; also connect to first byte
+    std::chrono::milliseconds body_timeout{30'000};   // end of head to end of body
+    std::chrono::milliseconds idle_timeout{75'000};   // between requests of one connection
+    std::chrono::milliseconds write_timeout{30'000};  // longest time without progress while sending
     std::size_t thread_stack = 256 * 1024;
 };
 
 class HttpServer {
 public:
-    // Binds and starts at once. Errors: net.address_in_use (permanent), net.io (permanent: bad address, no right).
+    // Binds and starts at once. Errors: net.address_in_use (permanent), net.io (permanent: bad
+    // address, no right).
     HttpServer(HttpServerOptions options, Handler handler);
     // stop(now)
     ~HttpServer();
@@ -45,9 +48,9 @@ public:
     std::uint16_t port() const;
     std::size_t connections() const;
 
-    // No new connections; idle ones close at once, busy ones after their answer, event streams after what is queued;
-    // at `grace` the rest is cut. Returns when every thread has ended, so it waits for handlers that still run.
-    // Idempotent; not from a handler.
+    // No new connections; idle ones close at once, busy ones after their answer, event streams
+    // after what is queued; at `grace` the rest is cut. Returns when every thread has ended, so it
+    // waits for handlers that still run. Idempotent; not from a handler.
     void stop(Deadline grace);
 
 private:

@@ -1,6 +1,11 @@
 // The sending half of HttpSession, its timer and its end.
 #include "net/http_session.hpp"
 
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "net/http_names.hpp"
+#include "net/http_wire.hpp"
+
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -10,11 +15,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-
-#include "base/error.hpp"
-#include "base/log.hpp"
-#include "net/http_names.hpp"
-#include "net/http_wire.hpp"
 
 namespace headrace::net {
 namespace {
@@ -82,19 +82,23 @@ void HttpSession::close() {
         stream_->detach();
         stream_.reset();
     }
-    if (const auto place = std::exchange(place_, edge_.sessions.end()); place != edge_.sessions.end()) {
+    if (const auto place = std::exchange(place_, edge_.sessions.end());
+        place != edge_.sessions.end()) {
         edge_.sessions.erase(place);  // whoever called us still holds the session
     }
 }
 
-// --- answers -------------------------------------------------------------------------------------------------------
+// --- answers
+// -------------------------------------------------------------------------------------------------------
 
 void HttpSession::open_file() {
     if (response_.file.empty() || response_.stream) {
         return;
     }
     Fd file(::open(response_.file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+
     struct stat about {};
+
     if (!file || ::fstat(file.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
         response_ = problem(404, "api.not_found", {}, request_.id);
         return;
@@ -111,7 +115,8 @@ void HttpSession::respond() {
     state_ = State::sending;
     keep_alive_ = keep_alive_ && !edge_.stopping;
     const bool old = parser_ && parser_->get().version() == 10;
-    const bool no_body = request_.method == "HEAD" || response_.status == 204 || response_.status == 304;
+    const bool no_body =
+        request_.method == "HEAD" || response_.status == 204 || response_.status == 304;
     if (response_.stream && !no_body) {
         stream_.emplace(response_.stream);
         stream_open_ = true;
@@ -125,7 +130,8 @@ void HttpSession::respond() {
     const auto length = file_ ? file_size_ : response_.body.size();
     body_ = no_body || file_ ? std::string() : std::move(response_.body);
     file_left_ = no_body ? 0 : (file_ ? file_size_ : 0);
-    const bool says_length = response_.status != 204 && response_.status != 304 && !response_.stream;
+    const bool says_length =
+        response_.status != 204 && response_.status != 304 && !response_.stream;
     send_head(says_length ? std::optional<std::uint64_t>(length) : std::nullopt, false);
 }
 
@@ -139,8 +145,16 @@ void HttpSession::send_head(std::optional<std::uint64_t> length, bool chunked) {
     try {
         head_ = response_head(response_, options);
     } catch (const Error& error) {
-        log::error("a response was not sent", {{"request", request_.id}, {"error", error.what()}});
-        close();
+        log::error(
+            "a response cannot be sent", {{"request", request_.id}, {"error", error.what()}}
+        );
+        if (stream_) {
+            stream_->detach();
+            stream_.reset();
+        }
+        file_.reset();
+        response_ = problem(500, "api.internal", {}, request_.id);
+        respond();
         return;
     }
     sent_ = 0;
@@ -170,7 +184,9 @@ bool HttpSession::send_text() {
         msghdr message{};
         message.msg_iov = pieces.data();
         message.msg_iovlen = count;
-        const auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | (file_left_ > 0 ? MSG_MORE : 0));
+        const auto n = ::sendmsg(
+            socket_.native_handle(), &message, MSG_NOSIGNAL | (file_left_ > 0 ? MSG_MORE : 0)
+        );
         if (n >= 0) {
             sent_ += static_cast<std::size_t>(n);
         } else if (errno == EAGAIN) {
@@ -186,7 +202,8 @@ bool HttpSession::send_text() {
 
 bool HttpSession::send_file() {
     while (file_left_ > 0) {
-        const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(file_left_, sendfile_step));
+        const auto step =
+            static_cast<std::size_t>(std::min<std::uint64_t>(file_left_, sendfile_step));
         const auto n = ::sendfile(socket_.native_handle(), file_.get(), nullptr, step);
         if (n > 0) {
             file_left_ -= static_cast<std::uint64_t>(n);
@@ -245,7 +262,8 @@ void HttpSession::sent() {
     }
 }
 
-// --- event streams -------------------------------------------------------------------------------------------------
+// --- event streams
+// -------------------------------------------------------------------------------------------------
 
 void HttpSession::stream_more() {
     if (state_ != State::streaming) {
@@ -280,22 +298,26 @@ void HttpSession::stream_more() {
 // A client of an event stream has nothing more to say: bytes are dropped, an end is an end.
 void HttpSession::watch_for_hangup() {
     buffer_.clear();
-    socket_.async_read_some(buffer_.prepare(512), [self = shared_from_this()](Code error, std::size_t) {
-        if (self->state_ != State::streaming) {
-            return;
+    socket_.async_read_some(
+        buffer_.prepare(512),
+        [self = shared_from_this()](Code error, std::size_t) {
+            if (self->state_ != State::streaming) {
+                return;
+            }
+            if (error) {
+                self->close();
+            } else {
+                self->watch_for_hangup();
+            }
         }
-        if (error) {
-            self->close();
-        } else {
-            self->watch_for_hangup();
-        }
-    });
+    );
 }
 
-// --- the end -------------------------------------------------------------------------------------------------------
+// --- the end
+// -------------------------------------------------------------------------------------------------------
 
-// Closing a socket with unread input resets the connection, and the client may never see the answer: so say that we are
-// done, and read away what still comes, for a short while.
+// Closing a socket with unread input resets the connection, and the client may never see the
+// answer: so say that we are done, and read away what still comes, for a short while.
 void HttpSession::linger() {
     if (state_ == State::closed) {
         return;
@@ -313,21 +335,26 @@ void HttpSession::linger() {
 }
 
 void HttpSession::drop_input() {
-    socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](Code error, std::size_t) {
-        if (self->state_ != State::lingering) {
-            return;
+    socket_.async_read_some(
+        buffer_.prepare(4096),
+        [self = shared_from_this()](Code error, std::size_t) {
+            if (self->state_ != State::lingering) {
+                return;
+            }
+            if (error) {
+                self->close();
+            } else {
+                self->drop_input();
+            }
         }
-        if (error) {
-            self->close();
-        } else {
-            self->drop_input();
-        }
-    });
+    );
 }
 
-// --- time ----------------------------------------------------------------------------------------------------------
+// --- time
+// ----------------------------------------------------------------------------------------------------------
 
-// One timer per connection, moved only when it would fire too late: a busy connection never touches it.
+// One timer per connection, moved only when it would fire too late: a busy connection never touches
+// it.
 void HttpSession::arm(std::chrono::milliseconds span) {
     deadline_ = std::chrono::steady_clock::now() + span;
     if (!timer_running_ || deadline_ < timer_at_) {
@@ -343,7 +370,9 @@ void HttpSession::start_timer() {
     timer_running_ = true;
     timer_at_ = deadline_;
     timer_.expires_at(deadline_);
-    timer_.async_wait([self = shared_from_this(), generation = ++timer_generation_](Code) { self->on_timer(generation); });
+    timer_.async_wait([self = shared_from_this(), generation = ++timer_generation_](Code) {
+        self->on_timer(generation);
+    });
 }
 
 void HttpSession::on_timer(std::uint64_t generation) {
@@ -370,6 +399,11 @@ void HttpSession::on_time_out() {
         socket_.cancel(ignored);
         refuse(408, "api.request_timeout", {});
     } else {
+        // A client that takes nothing: a reset frees the kernel's copy of what it did not take.
+        Code ignored;
+        if (state_ == State::sending || state_ == State::streaming) {
+            socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+        }
         close();
     }
 }

@@ -1,9 +1,22 @@
-// One connection of the HTTP server: a state machine on one I/O thread. Private to net (http_server*.cpp).
+// One connection of the HTTP server: a state machine on one I/O thread. Private to net
+// (http_server*.cpp).
 //
 //   reading → handling → sending → reading …          (keep-alive)
 //                          └→ streaming               (Server-Sent Events)
-//   any → lingering → closed                          (we said our last word; the client may still be talking)
+//   any → lingering → closed                          (we said our last word; the client may still
+//   be talking)
 #pragma once
+
+#include "base/fd.hpp"
+#include "net/asio.hpp"
+#include "net/event_stream_reader.hpp"
+#include "net/http_message.hpp"
+#include "net/http_server.hpp"
+#include "net/worker_pool.hpp"
+
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 
 #include <atomic>
 #include <cstdint>
@@ -12,17 +25,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
-
-#include "base/fd.hpp"
-#include "net/asio.hpp"
-#include "net/event_stream_reader.hpp"
-#include "net/http_message.hpp"
-#include "net/http_server.hpp"
-#include "net/worker_pool.hpp"
 
 namespace headrace::net {
 
@@ -64,8 +66,9 @@ public:
     HttpSession& operator=(const HttpSession&) = delete;
 
     void start();
-    void wind_down();  // close now if idle, else after the answer; event streams end after what is queued
-    void close();      // now
+    void wind_down(
+    );  // close now if idle, else after the answer; event streams end after what is queued
+    void close();  // now
 
 private:
     enum class State { reading, handling, sending, streaming, lingering, closed };
@@ -115,18 +118,18 @@ private:
     State state_ = State::reading;
     boost::beast::flat_buffer buffer_;
     std::optional<Parser> parser_;
-    bool reading_ = false;          // a read is under way
+    bool reading_ = false;  // a read is under way
     bool head_timer_set_ = false;
     bool head_accepted_ = false;
     bool keep_alive_ = true;
-    bool served_before_ = false;    // at least one answer went out
+    bool served_before_ = false;  // at least one answer went out
     std::string remote_;
     Request request_;
     Response response_;
 
-    std::string head_;              // what send() has to send: head, then body_, then the file
+    std::string head_;  // what send() has to send: head, then body_, then the file
     std::string body_;
-    std::size_t sent_ = 0;          // of head + body
+    std::size_t sent_ = 0;  // of head + body
     Fd file_;
     std::uint64_t file_size_ = 0;
     std::uint64_t file_left_ = 0;

@@ -1,12 +1,12 @@
 // The reading half of HttpSession: bytes → request → handler.
-#include <boost/beast/core/error.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/field.hpp>
-
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "net/http_session.hpp"
 #include "net/http_wire.hpp"
+
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
 
 namespace headrace::net {
 namespace {
@@ -69,12 +69,15 @@ bool HttpSession::accept_head() {
     parser_->eager(true);
     const auto& message = parser_->get();
     const auto encoding = view(message[http::field::transfer_encoding]);
-    if (!encoding.empty() && (message.count(http::field::content_length) != 0 || message.version() != 11 ||
-                              message.count(http::field::transfer_encoding) != 1 || !equal_no_case(encoding, "chunked"))) {
+    if (!encoding.empty() &&
+        (message.count(http::field::content_length) != 0 || message.version() != 11 ||
+         message.count(http::field::transfer_encoding) != 1 ||
+         !equal_no_case(encoding, "chunked"))) {
         refuse(400, "api.bad_request", "the framing of the request is ambiguous");
         return false;
     }
-    if (message.count(http::field::host) > 1 || (message.version() == 11 && message.count(http::field::host) == 0)) {
+    if (message.count(http::field::host) > 1 ||
+        (message.version() == 11 && message.count(http::field::host) == 0)) {
         refuse(400, "api.bad_request", "the request needs one Host header");
         return false;
     }
@@ -84,9 +87,15 @@ bool HttpSession::accept_head() {
     }
     if (!parser_->is_done()) {
         arm(edge_.core.options.body_timeout);
-        if (buffer_.size() == 0 && equal_no_case(view(message[http::field::expect]), "100-continue")) {
+        if (buffer_.size() == 0 &&
+            equal_no_case(view(message[http::field::expect]), "100-continue")) {
             // Best effort: a client must not wait for this for ever (RFC 9110 §10.1.1).
-            ::send(socket_.native_handle(), continue_line.data(), continue_line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+            ::send(
+                socket_.native_handle(),
+                continue_line.data(),
+                continue_line.size(),
+                MSG_NOSIGNAL | MSG_DONTWAIT
+            );
         }
     }
     return true;
@@ -102,14 +111,17 @@ void HttpSession::read_more() {
             arm(options.header_timeout);
         }
     }
-    // The parser takes a head only whole, and a chunk's size line too: past this it will never be one.
+    // The parser takes a head only whole, and a chunk's size line too: past this it will never be
+    // one.
     if (buffer_.size() > options.header_limit + body_read) {
         refuse(400, "api.bad_request", "a line of the request is too long");
         return;
     }
     reading_ = true;
-    socket_.async_read_some(buffer_.prepare(head_accepted_ ? body_read : small_read),
-                            [self = shared_from_this()](Code error, std::size_t count) { self->on_read(error, count); });
+    socket_.async_read_some(
+        buffer_.prepare(head_accepted_ ? body_read : small_read),
+        [self = shared_from_this()](Code error, std::size_t count) { self->on_read(error, count); }
+    );
 }
 
 void HttpSession::on_read(Code error, std::size_t count) {
@@ -137,7 +149,8 @@ void HttpSession::refuse_parse_error(Code error) {
     }
 }
 
-// An answer without a handler. The connection ends with it: what follows on it cannot be trusted to be a request.
+// An answer without a handler. The connection ends with it: what follows on it cannot be trusted to
+// be a request.
 void HttpSession::refuse(int status, std::string_view code, std::string_view detail) {
     keep_alive_ = false;
     if (request_.id.empty()) {
@@ -164,7 +177,9 @@ void HttpSession::dispatch() {
     request_.method = std::string(view(message.method_string()));
     request_.remote = remote_;
     for (const auto& field : message) {
-        request_.headers.add(std::string(view(field.name_string())), std::string(view(field.value())));
+        request_.headers.add(
+            std::string(view(field.name_string())), std::string(view(field.value()))
+        );
     }
     request_.body = std::move(message.body());
     disarm();
@@ -172,7 +187,8 @@ void HttpSession::dispatch() {
     if (!core.pool->submit([self = shared_from_this()] { self->handle(); })) {
         response_ = problem(503, "api.busy", {}, request_.id);
         response_.headers.add("Retry-After", "1");
-        // Posted, not called: pipelined requests would answer each other deeper and deeper on one stack.
+        // Posted, not called: pipelined requests would answer each other deeper and deeper on one
+        // stack.
         asio::post(socket_.get_executor(), [self = shared_from_this()] {
             if (self->state_ == State::handling) {
                 self->respond();
@@ -187,7 +203,10 @@ void HttpSession::handle() noexcept {
         open_file();
     } catch (...) {
         const auto error = as_error(std::current_exception());
-        log::error("a request failed", {{"request", request_.id}, {"path", request_.path}, {"error", error.what()}});
+        log::error(
+            "a request failed",
+            {{"request", request_.id}, {"path", request_.path}, {"error", error.what()}}
+        );
         response_ = problem(500, "api.internal", {}, request_.id);
     }
     asio::post(socket_.get_executor(), [self = shared_from_this()] {

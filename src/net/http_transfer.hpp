@@ -1,5 +1,9 @@
-// One exchange on a curl handle: what curl's callbacks write and HttpResponse reads. Private to net.
+// One exchange on a curl handle: what curl's callbacks write and HttpResponse reads. Private to
+// net.
 #pragma once
+
+#include "net/gunzip.hpp"
+#include "net/http_client.hpp"
 
 #include <curl/curl.h>
 
@@ -10,13 +14,11 @@
 #include <string>
 #include <string_view>
 
-#include "net/gunzip.hpp"
-#include "net/http_client.hpp"
-
 namespace headrace::net {
 
 struct CurlDeleter {
     void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 
@@ -54,7 +56,7 @@ struct HttpResponse::Transfer {
 
     void take_header_line(std::string_view line);
     void head_is_complete();
-    void drive();         // lets curl work once; waits when there is nothing to do
+    void drive();  // lets curl work once; waits when there is nothing to do
     void wait_for_peer();
     void throw_if_failed() const;
     void demand_proof() const;
@@ -85,9 +87,9 @@ struct HttpResponse::Transfer {
     std::string_view rest;  // of a piece that read() took only in part
 
     std::unique_ptr<Gunzip> gunzip;
-    std::string_view compressed;       // received and not yet inflated, points into buffer
+    std::string_view compressed;  // received and not yet inflated, points into buffer
     std::unique_ptr<char[]> inflated;
-    bool more_inflated = false;        // the last output was full
+    bool more_inflated = false;  // the last output was full
 
     bool done = false;
     CURLcode result = CURLE_OK;

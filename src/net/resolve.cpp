@@ -1,5 +1,8 @@
 #include "net/resolve.hpp"
 
+#include "base/error.hpp"
+#include "net/wait.hpp"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -10,9 +13,6 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
-
-#include "base/error.hpp"
-#include "net/wait.hpp"
 
 namespace headrace::net {
 namespace {
@@ -43,7 +43,11 @@ Endpoint unix_endpoint(const std::string& path) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     if (path.size() >= sizeof name.sun_path) {
-        throw Error(ErrorKind::invalid, "config.invalid", "the path of the unix socket is longer than 107 bytes");
+        throw Error(
+            ErrorKind::invalid,
+            "config.invalid",
+            "the path of the unix socket is longer than 107 bytes"
+        );
     }
     std::memcpy(name.sun_path, path.data(), path.size());
     Endpoint out;
@@ -52,7 +56,8 @@ Endpoint unix_endpoint(const std::string& path) {
     return out;
 }
 
-// What needs no resolver: literals, and "localhost", which must work without a resolver configuration.
+// What needs no resolver: literals, and "localhost", which must work without a resolver
+// configuration.
 std::vector<Endpoint> without_lookup(const Address& address) {
     in_addr four{};
     in6_addr six{};
@@ -85,7 +90,8 @@ Lookup system_lookup(const std::string& host, std::uint16_t port) {
     Lookup out;
     const int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
     if (code != 0) {
-        out.failure = code == EAI_SYSTEM ? std::generic_category().message(errno) : ::gai_strerror(code);
+        out.failure =
+            code == EAI_SYSTEM ? std::generic_category().message(errno) : ::gai_strerror(code);
         return out;
     }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
@@ -101,17 +107,22 @@ Lookup system_lookup(const std::string& host, std::uint16_t port) {
     return out;
 }
 
-std::vector<Endpoint> resolve(const Address& address, Deadline deadline, const StopToken& stop,
-                              const LookupFunction& lookup) {
+std::vector<Endpoint> resolve(
+    const Address& address,
+    Deadline deadline,
+    const StopToken& stop,
+    const LookupFunction& lookup
+) {
     if (address.is_unix()) {
         return {unix_endpoint(address.unix_path)};
     }
     if (auto known = without_lookup(address); !known.empty()) {
         return known;
     }
-    // getaddrinfo can neither be given a deadline nor be interrupted (it may sit in nsswitch modules for minutes), so it
-    // runs on a thread of its own. On stop or time-out we walk away: the thread is detached, shares nothing with us but
-    // this block, and ends by itself when the resolver gives up.
+    // getaddrinfo can neither be given a deadline nor be interrupted (it may sit in nsswitch
+    // modules for minutes), so it runs on a thread of its own. On stop or time-out we walk away:
+    // the thread is detached, shares nothing with us but this block, and ends by itself when the
+    // resolver gives up.
     auto shared = std::make_shared<Shared>();
     try {
         std::thread([shared, lookup, host = address.host, port = address.port] {
@@ -127,9 +138,15 @@ std::vector<Endpoint> resolve(const Address& address, Deadline deadline, const S
     }
     switch (wait_readable(shared->done.fd(), deadline, stop)) {
         case Ready::stopped:
-            throw Error(ErrorKind::cancelled, "net.cancelled", stop.reason() + " (resolving " + address.host + ")");
+            throw Error(
+                ErrorKind::cancelled,
+                "net.cancelled",
+                stop.reason() + " (resolving " + address.host + ")"
+            );
         case Ready::timeout:
-            throw Error(ErrorKind::transient, "net.timeout", "resolving " + address.host + " took too long");
+            throw Error(
+                ErrorKind::transient, "net.timeout", "resolving " + address.host + " took too long"
+            );
         case Ready::ready:
             break;
     }

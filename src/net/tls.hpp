@@ -1,12 +1,12 @@
 // TLS on a non-blocking socket that somebody else owns and polls. Private to net; one thread.
 #pragma once
 
+#include "net/stream.hpp"
+
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "net/stream.hpp"
 
 struct ssl_st;
 struct ssl_ctx_st;
@@ -17,13 +17,15 @@ namespace headrace::net {
 class Tls {
 public:
     enum class Want { none, read, write };  // what to poll for before calling again
+
     struct Progress {
         std::size_t bytes = 0;
         Want want = Want::none;
         bool end = false;  // close_notify came
     };
 
-    // `name` is for messages, `host` is what the certificate must carry unless options.server_name says otherwise.
+    // `name` is for messages, `host` is what the certificate must carry unless options.server_name
+    // says otherwise.
     Tls(int fd, const TlsOptions& options, const std::string& host, std::string name);
 
     Want handshake();

@@ -9,7 +9,8 @@ namespace headrace::net {
 
 enum class Ready { ready, timeout, stopped };
 
-// Stop wins over ready, ready wins over timeout. An error or hang-up on `fd` counts as ready: the next call reports it.
+// Stop wins over ready, ready wins over timeout. An error or hang-up on `fd` counts as ready: the
+// next call reports it.
 Ready wait_readable(int fd, Deadline deadline, const StopToken& stop);
 Ready wait_writable(int fd, Deadline deadline, const StopToken& stop);
 Ready wait_for(int fd, short poll_events, Deadline deadline, const StopToken& stop);
@@ -20,6 +21,7 @@ public:
     Waker();
     void wake() const noexcept;
     void drain() const noexcept;
+
     int fd() const { return fd_.get(); }  // readable after wake(), until drain()
 
 private:

@@ -65,7 +65,9 @@ Place Problems::place(yaml::Mark mark) const {
     return {files_[mark.document == 0 ? 0 : 1], mark.line, mark.column};
 }
 
+// A problem is one line, also when a value of the file that it quotes has several.
 void Problems::add(yaml::Mark mark, std::string message) {
+    std::replace_if(message.begin(), message.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
     problems_.push_back({place(mark), std::move(message)});
 }
 

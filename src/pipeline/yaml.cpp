@@ -21,7 +21,7 @@ constexpr std::size_t max_values = 20'000;
 constexpr std::size_t max_expanded = 4 * max_text;  // bytes of scalars once aliases are resolved
 
 // Thrown inside this file only, to leave yaml-cpp early.
-struct TooLarge {
+struct Refused {
     Mark mark;
     std::string message;
 };
@@ -78,14 +78,23 @@ class Builder : public YAML::EventHandler {
 public:
     Builder(const Places& places, Document& out) : places_(places), out_(out) {}
 
+    // yaml-cpp answers a bracket that closes nothing with empty documents for ever: the second one ends the parse.
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ == 2) {
-            fault(places_.mark(mark), "one file holds one document; a second one starts here");
+            const auto line = places_.line(mark.line);
+            const auto at = line.find_first_not_of(' ', static_cast<std::size_t>(std::max(mark.column, 0)));
+            const bool bracket = at < line.size() && (line[at] == '}' || line[at] == ']');
+            throw Refused{places_.mark(mark), bracket ? "not valid YAML: this bracket closes nothing"
+                                                      : "one file holds one document; a second one starts here"};
         }
     }
     void OnDocumentEnd() override {}
 
-    void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { finish(make(Node::Type::null, mark), anchor); }
+    void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+        Node node = make(Node::Type::null, mark);
+        spend(node, node.mark);
+        finish(std::move(node), anchor);
+    }
 
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
         const auto known = anchors_.find(anchor);
@@ -153,7 +162,7 @@ private:
     void spend(const Node& node, Mark mark) {
         bytes_ += node.text.size();
         if (++values_ > max_values || bytes_ > max_expanded) {
-            throw TooLarge{mark, "the file holds too many values"};
+            throw Refused{mark, "the file holds too many values"};
         }
     }
     void count(const Node& node, Mark mark) {
@@ -174,7 +183,7 @@ private:
         check_tag(tag, frame.node.mark);
         spend(frame.node, frame.node.mark);
         if (stack_.size() >= max_depth) {
-            throw TooLarge{frame.node.mark, fmt::format("values are nested more than {} levels deep", max_depth)};
+            throw Refused{frame.node.mark, fmt::format("values are nested more than {} levels deep", max_depth)};
         }
         stack_.push_back(std::move(frame));
     }
@@ -188,9 +197,6 @@ private:
     void finish(Node node, YAML::anchor_t anchor) {
         if (anchor != 0) {
             anchors_[anchor] = node;
-        }
-        if (documents_ > 1) {
-            return;
         }
         if (stack_.empty()) {
             out_.root = std::move(node);
@@ -289,7 +295,7 @@ Document load(std::string_view text, int document) {
         Builder builder(places, out);
         while (parser.HandleNextDocument(builder)) {
         }
-    } catch (const TooLarge& e) {
+    } catch (const Refused& e) {
         out.faults.push_back({e.mark, e.message});
     } catch (const YAML::Exception& e) {
         out.faults.push_back({places.mark(e.mark), explain(e, places)});

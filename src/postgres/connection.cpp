@@ -345,6 +345,10 @@ void Connection::script(std::string_view sql) {
 }
 
 void Connection::transaction(const std::function<void(Connection&)>& body) {
+    if (PQtransactionStatus(impl_->conn) == PQTRANS_INTRANS) {
+        body(*this);  // joins the one that is open: its owner commits, rolls back and tries again
+        return;
+    }
     thread_local std::mt19937 random{std::random_device{}()};
     for (int attempt = 1;; ++attempt) {
         bool committing = false;

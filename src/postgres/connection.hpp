@@ -94,7 +94,7 @@ public:
     void script(std::string_view sql);
 
     // BEGIN, body, COMMIT; any exception rolls back. A conflict is tried again, at most 5 times, with jitter:
-    // the body must have no effect outside the transaction.
+    // the body must have no effect outside the transaction. Inside another transaction it only runs the body.
     // A COMMIT whose answer is lost throws CommitUnknown (below): ask the database what became of it.
     void transaction(const std::function<void(Connection&)>& body);
 

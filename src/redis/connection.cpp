@@ -230,6 +230,7 @@ Reply Connection::command_raw(List args) {
 }
 
 Reply Connection::command_raw(Args args) {
+    state_->require_alive();
     if (state_->pending != 0) {
         throw Error(ErrorKind::bug, "internal.bug", "a Redis command in the middle of a pipeline");
     }

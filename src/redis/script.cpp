@@ -32,6 +32,11 @@ void append_evalsha_head(std::string& out, const Script& script, std::size_t arg
     append_argument(out, static_cast<std::int64_t>(script.key_count));
 }
 
+void append_load(std::string& out, const Script& script) {
+    const std::string_view args[] = {"SCRIPT", "LOAD", script.body};
+    append_command(out, args);
+}
+
 bool is_no_script(const Reply& reply) {
     return reply.is_error() && reply.error_text().starts_with("NOSCRIPT");
 }

@@ -27,6 +27,9 @@ void append_evalsha_head(std::string& out, const Script& script, std::size_t arg
 // SCRIPT LOAD of each in one round trip: before a pipeline, and after every reconnect.
 void load(Connection& connection, std::span<const Script* const> scripts);
 
+// One SCRIPT LOAD as RESP, to be put before a resent call.
+void append_load(std::string& out, const Script& script);
+
 bool is_no_script(const Reply& reply);
 
 }  // namespace headrace::redis

@@ -9,6 +9,7 @@
 
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
+#include "base/process_stats.hpp"
 #include "run/manifest.hpp"
 
 namespace headrace::run {
@@ -160,8 +161,8 @@ void end_attempt_row(Connection& db, std::string_view run_id, std::string_view a
 
 void write_counters(Connection& db, std::string_view run_id, const Counters& c) {
     db.exec("update etl_runs set rows_read = $2, rows_written = $3, rows_rejected = $4, rows_filtered = $5, bytes_read = $6,"
-            " bytes_written = $7 where run_id = $1",
-            {run_id, c.rows_read, c.rows_written, c.rows_rejected, c.rows_filtered, c.bytes_read, c.bytes_written});
+            " bytes_written = $7, peak_rss = $8 where run_id = $1",
+            {run_id, c.rows_read, c.rows_written, c.rows_rejected, c.rows_filtered, c.bytes_read, c.bytes_written, peak_rss_bytes()});
 }
 
 }  // namespace

@@ -28,7 +28,11 @@ int stepped(const Items& items) {
 
 std::string ordinal(int n) {
     const int tens = n % 100;
-    const char* end = tens >= 11 && tens <= 13 ? "th" : n % 10 == 1 ? "st" : n % 10 == 2 ? "nd" : n % 10 == 3 ? "rd" : "th";
+    const char* end = tens >= 11 && tens <= 13 ? "th"
+                      : n % 10 == 1            ? "st"
+                      : n % 10 == 2            ? "nd"
+                      : n % 10 == 3            ? "rd"
+                                               : "th";
     return fmt::format("{}{}", n, end);
 }
 
@@ -41,12 +45,15 @@ std::string number(int n) {
     return fmt::format("{}", n);
 }
 
-// "every hour", "every 2nd hour", "hour 2", "hours 1, 4 and 8 through 10", "every 3rd hour from 8 through 20"
+// "every hour", "every 2nd hour", "hour 2", "hours 1, 4 and 8 through 10", "every 3rd hour from 8
+// through 20"
 std::string set_of(const Items& items, const std::string& unit, const Namer& name) {
     if (wild(items)) {
         return "every " + unit;
     }
-    const auto step_text = [&](const CronItem& item) { return fmt::format("every {} {}", ordinal(item.step), unit); };
+    const auto step_text = [&](const CronItem& item) {
+        return fmt::format("every {} {}", ordinal(item.step), unit);
+    };
     std::vector<std::string> plain;
     std::vector<std::string> parts;
     bool several = false;
@@ -54,8 +61,12 @@ std::string set_of(const Items& items, const std::string& unit, const Namer& nam
         if (item.kind == CronItem::Kind::any) {
             parts.push_back(item.step == 1 ? "every " + unit : step_text(item));
         } else if (item.step > 1) {
-            parts.push_back(fmt::format("{} from {}{}", step_text(item), name(item.from),
-                                        item.open ? "" : " through " + name(item.to)));
+            parts.push_back(fmt::format(
+                "{} from {}{}",
+                step_text(item),
+                name(item.from),
+                item.open ? "" : " through " + name(item.to)
+            ));
         } else if (item.kind == CronItem::Kind::one || item.from == item.to) {
             plain.push_back(name(item.from));
         } else if (item.kind == CronItem::Kind::range) {
@@ -80,8 +91,9 @@ std::string clock_text(const CronFields& f, int hour, int minute) {
 
 // "At 06:30 and 18:30" when the clock times are few; else "".
 std::string clock_times(const CronFields& f) {
-    if (std::popcount(f.seconds) != 1 || std::popcount(f.hours) * std::popcount(f.minutes) > listed_times ||
-        !f.fixed_hours() || only(f.items[cron_minute], CronItem::Kind::any)) {
+    if (std::popcount(f.seconds) != 1 ||
+        std::popcount(f.hours) * std::popcount(f.minutes) > listed_times || !f.fixed_hours() ||
+        only(f.items[cron_minute], CronItem::Kind::any)) {
         return {};
     }
     std::vector<std::string> times;
@@ -95,14 +107,20 @@ std::string clock_times(const CronFields& f) {
     return "At " + join_words(times, "and");
 }
 
-// "from 06:00 through 22:45" when the hours are one unbroken run, first and last time included; else "".
+// "from 06:00 through 22:45" when the hours are one unbroken run, first and last time included;
+// else "".
 std::string hour_window(const CronFields& f) {
     const auto& items = f.items[cron_hour];
     if (items.size() != 1 || items[0].step != 1 || items[0].kind == CronItem::Kind::any) {
         return {};
     }
-    return fmt::format(" from {:02d}:{:02d} through {:02d}:{:02d}", items[0].from, std::countr_zero(f.minutes), items[0].to,
-                       63 - std::countl_zero(f.minutes));
+    return fmt::format(
+        " from {:02d}:{:02d} through {:02d}:{:02d}",
+        items[0].from,
+        std::countr_zero(f.minutes),
+        items[0].to,
+        63 - std::countl_zero(f.minutes)
+    );
 }
 
 std::string every(int n, const std::string& unit) {
@@ -151,8 +169,13 @@ std::string time_text(const CronFields& f) {
     if (wild(f.items[cron_minute]) && wild(f.items[cron_hour])) {
         return step != 0 ? lead : lead + " of every minute";
     }
-    return fmt::format("{} {} {} of {}", lead, step != 0 ? "in" : "of", set_of(f.items[cron_minute], "minute", number),
-                       set_of(f.items[cron_hour], "hour", number));
+    return fmt::format(
+        "{} {} {} of {}",
+        lead,
+        step != 0 ? "in" : "of",
+        set_of(f.items[cron_minute], "minute", number),
+        set_of(f.items[cron_hour], "hour", number)
+    );
 }
 
 std::string weekday_text(const CronFields& f) {
@@ -180,7 +203,8 @@ std::string weekday_text(const CronFields& f) {
                 }
         }
     }
-    const bool lone_range = items.size() == 1 && items[0].kind == CronItem::Kind::range && items[0].step == 1;
+    const bool lone_range =
+        items.size() == 1 && items[0].kind == CronItem::Kind::range && items[0].step == 1;
     return (lone_range ? "" : "on ") + join_words(days, "and");
 }
 
@@ -207,14 +231,26 @@ std::string day_text(const CronFields& f) {
 }  // namespace
 
 std::string weekday_name(int weekday) {
-    static constexpr const char* names[] = {"Sunday",   "Monday", "Tuesday",  "Wednesday",
-                                            "Thursday", "Friday", "Saturday", "Sunday"};
+    static constexpr const char* names[] = {
+        "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
     return names[weekday];
 }
 
 std::string month_name(int month) {
-    static constexpr const char* names[] = {"",     "January", "February",  "March",   "April",    "May",     "June",
-                                            "July", "August",  "September", "October", "November", "December"};
+    static constexpr const char* names[] = {
+        "",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December"};
     return names[month];
 }
 
@@ -238,7 +274,9 @@ std::string describe(const CronFields& f) {
     }
     if (f.day_or_weekday()) {
         const auto weekdays = weekday_text(f);
-        text += fmt::format(", {} or {}{}", day_text(f), weekdays.starts_with("on ") ? "" : "on ", weekdays);
+        text += fmt::format(
+            ", {} or {}{}", day_text(f), weekdays.starts_with("on ") ? "" : "on ", weekdays
+        );
     } else if (!f.any_day) {
         text += ", " + day_text(f);
     } else if (!f.any_weekday) {

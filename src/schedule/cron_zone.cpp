@@ -3,9 +3,8 @@
 #include "base/error.hpp"
 #include "schedule/cron_words.hpp"
 
-#include <fmt/core.h>
-
 #include <date/tz.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
@@ -23,7 +22,9 @@ constexpr std::int64_t beginning = std::numeric_limits<std::int64_t>::min() / 4;
 constexpr std::int64_t ending = std::numeric_limits<std::int64_t>::max() / 4;
 
 std::int64_t day_number(int year, unsigned month, unsigned day) {
-    return std::chrono::sys_days(std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day))
+    return std::chrono::sys_days(
+               std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day)
+    )
         .time_since_epoch()
         .count();
 }
@@ -34,6 +35,7 @@ public:
     explicit RuleReader(std::string_view text) : text_(text) {}
 
     bool done() const { return at_ == text_.size(); }
+
     bool take(char c) {
         if (at_ < text_.size() && text_[at_] == c) {
             ++at_;
@@ -41,6 +43,7 @@ public:
         }
         return false;
     }
+
     bool name() {  // "CET" or "<+03>"
         const auto start = at_;
         if (take('<')) {
@@ -52,14 +55,17 @@ public:
         }
         return at_ - start >= 3;
     }
+
     std::optional<std::int64_t> number() {
         std::int64_t value = 0;
         const auto start = at_;
-        for (; at_ < text_.size() && at_ - start < 4 && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
+        for (; at_ < text_.size() && at_ - start < 4 && text_[at_] >= '0' && text_[at_] <= '9';
+             ++at_) {
             value = value * 10 + (text_[at_] - '0');
         }
         return at_ > start ? std::optional(value) : std::nullopt;
     }
+
     std::optional<std::int64_t> clock() {  // [+-]h[:m[:s]] in seconds; hours up to 167 (RFC 9636)
         const bool negative = take('-');
         if (!negative) {
@@ -132,8 +138,9 @@ struct RuleDay {
             const auto first = day_number(year, static_cast<unsigned>(month), 1);
             const std::int64_t first_weekday = (first + 4) % 7;  // 1970-01-01 was a Thursday
             days = first + (day - first_weekday + 7) % 7 + 7 * (week - 1);
-            const auto next_month = month == 12 ? day_number(year + 1, 1, 1)
-                                                : day_number(year, static_cast<unsigned>(month + 1), 1);
+            const auto next_month = month == 12
+                                        ? day_number(year + 1, 1, 1)
+                                        : day_number(year, static_cast<unsigned>(month + 1), 1);
             if (days >= next_month) {
                 days -= 7;  // week 5 means the last one
             }
@@ -148,7 +155,8 @@ struct RuleDay {
     }
 };
 
-// The last line of a zone file; empty when there is none. The name was found in the database before: no "..".
+// The last line of a zone file; empty when there is none. The name was found in the database
+// before: no "..".
 std::string footer_of(const std::string& name) {
     std::ifstream file("/usr/share/zoneinfo/" + name, std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
@@ -156,7 +164,8 @@ std::string footer_of(const std::string& name) {
         return {};
     }
     const auto start = bytes.rfind('\n', bytes.size() - 2);
-    return start == std::string::npos ? std::string() : bytes.substr(start + 1, bytes.size() - start - 2);
+    return start == std::string::npos ? std::string()
+                                      : bytes.substr(start + 1, bytes.size() - start - 2);
 }
 
 [[noreturn]] void unknown_zone(std::string_view name) {
@@ -183,9 +192,15 @@ std::string footer_of(const std::string& name) {
     for (const char c : name.substr(0, 64)) {
         shown += c >= ' ' && c <= '~' ? c : '?';
     }
-    throw Error(ErrorKind::invalid, "schedule.bad_zone",
-                fmt::format("time zone \"{}\" is unknown{}; allowed are IANA names such as Europe/Kyiv or UTC", shown,
-                            near.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", near)));
+    throw Error(
+        ErrorKind::invalid,
+        "schedule.bad_zone",
+        fmt::format(
+            "time zone \"{}\" is unknown{}; allowed are IANA names such as Europe/Kyiv or UTC",
+            shown,
+            near.empty() ? "" : fmt::format(" (did you mean \"{}\"?)", near)
+        )
+    );
 }
 
 const date::time_zone* find_zone(std::string_view name) {
@@ -202,7 +217,11 @@ const date::time_zone* find_zone(std::string_view name) {
 
 }  // namespace
 
-CronZone::CronZone(std::string name, std::int64_t first_offset, const std::vector<Transition>& transitions)
+CronZone::CronZone(
+    std::string name,
+    std::int64_t first_offset,
+    const std::vector<Transition>& transitions
+)
     : name_(std::move(name)) {
     stretches_.push_back({beginning, ending, first_offset, beginning + first_offset});
     std::int64_t seen = beginning;
@@ -218,9 +237,14 @@ CronZone::CronZone(std::string name, std::int64_t first_offset, const std::vecto
 }
 
 std::size_t CronZone::index_at(std::int64_t utc) const {
-    const auto after = std::upper_bound(stretches_.begin(), stretches_.end(), utc,
-                                        [](std::int64_t t, const Stretch& s) { return t < s.begin; });
-    return after == stretches_.begin() ? 0 : static_cast<std::size_t>(after - stretches_.begin()) - 1;
+    const auto after = std::upper_bound(
+        stretches_.begin(),
+        stretches_.end(),
+        utc,
+        [](std::int64_t t, const Stretch& s) { return t < s.begin; }
+    );
+    return after == stretches_.begin() ? 0
+                                       : static_cast<std::size_t>(after - stretches_.begin()) - 1;
 }
 
 std::shared_ptr<const CronZone> CronZone::load(std::string_view name) {
@@ -238,7 +262,8 @@ std::shared_ptr<const CronZone> CronZone::load(std::string_view name) {
         transitions.push_back({at.time_since_epoch().count(), info.offset.count()});
     }
     const std::int64_t last = transitions.empty() ? beginning : transitions.back().at;
-    const int from_year = transitions.empty() ? 1970 : 1970 + static_cast<int>(last / (day_seconds * 365)) - 1;
+    const int from_year =
+        transitions.empty() ? 1970 : 1970 + static_cast<int>(last / (day_seconds * 365)) - 1;
     for (const auto& more : posix_transitions(footer_of(zone->name()), from_year, last_year)) {
         if (more.at > last) {
             transitions.push_back(more);
@@ -247,7 +272,8 @@ std::shared_ptr<const CronZone> CronZone::load(std::string_view name) {
     return std::make_shared<const CronZone>(zone->name(), first_offset, transitions);
 }
 
-std::vector<CronZone::Transition> posix_transitions(std::string_view rule, int first_year, int year_limit) {
+std::vector<CronZone::Transition>
+posix_transitions(std::string_view rule, int first_year, int year_limit) {
     RuleReader in(rule);
     const auto standard = in.name() ? in.clock() : std::nullopt;
     if (!standard || in.done() || !in.name()) {
@@ -272,11 +298,16 @@ std::vector<CronZone::Transition> posix_transitions(std::string_view rule, int f
         out.push_back({start->local_seconds(year) - winter, summer});
         out.push_back({end->local_seconds(year) - summer, winter});
     }
-    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
-    // "Summer time all year" is written as a winter of no length: the later of two at one instant holds.
+    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
+        return a.at < b.at;
+    });
+    // "Summer time all year" is written as a winter of no length: the later of two at one instant
+    // holds.
     const auto overtaken = [&](const auto& t) { return &t != &out.back() && (&t + 1)->at == t.at; };
     std::vector<CronZone::Transition> kept;
-    std::copy_if(out.begin(), out.end(), std::back_inserter(kept), [&](const auto& t) { return !overtaken(t); });
+    std::copy_if(out.begin(), out.end(), std::back_inserter(kept), [&](const auto& t) {
+        return !overtaken(t);
+    });
     return kept;
 }
 

@@ -117,8 +117,8 @@ Tick tick(Connection& db) {
         db.transaction([&](Connection& c) { planned = plan(c, name); });
         tick.planned.insert(tick.planned.end(), planned.begin(), planned.end());
         tick.wait = milliseconds(0);
+        HEADRACE_POINT("K20");
     }
-    HEADRACE_POINT("K20");
     return tick;
 }
 

@@ -146,12 +146,15 @@ TEST(PrivatePostgres, TakesNoNoticeOfAForeignPidFile) {
     PrivatePostgres server(postgres_in(open_folder()));
     server.start({});
     server.crash();
-    {
-        // As if the machine had been switched off and the number now belonged to another process: ours.
-        std::ofstream(server.dir() + "/data/postmaster.pid") << ::getpid() << "\n" << server.dir() << "/data\n";
-        std::ofstream(server.dir() + "/pid") << ::getpid();
-    }
+    // As if the machine had been switched off and the number now belonged to another process of the same user.
+    ProcessSpec spec;
+    spec.argv = {"sleep", "60"};
+    spec.run_as = Account::find("postgres");
+    auto stranger = ChildProcess::start(spec);
+    std::ofstream(server.dir() + "/data/postmaster.pid") << stranger.pid() << "\n" << server.dir() << "/data\n";
+    std::ofstream(server.dir() + "/pid") << stranger.pid();
     server.start({});
+    EXPECT_TRUE(stranger.running());
     EXPECT_EQ(connect(server.url()).exec("SELECT 1 AS n").integer(0, "n"), 1);
 }
 

@@ -1,56 +1,16 @@
-// The data of one column, by type. See decode.hpp.
-#include <algorithm>
+// The data of one column of plain values, by type. See decode.hpp.
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "base/error.hpp"
-#include "data/json.hpp"
-#include "source/clickhouse/decode.hpp"
 #include "source/clickhouse/text.hpp"
+#include "source/clickhouse/values.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {
 
-using data::Buffer;
 using data::Column;
-using data::Kind;
-
-using Flags = Buffer<std::uint8_t>;  // one byte per row: 1 = null
-
-[[noreturn]] void bad(std::string message) {
-    throw Error(ErrorKind::permanent, "source.bad_data", std::move(message));
-}
-
-// What every reader of values needs.
-struct Context {
-    ByteReader& in;
-    Budget& budget;
-    const DecodeOptions& options;
-    const Flags* nulls = nullptr;  // of the column that is read, when it is nullable
-
-    bool is_null(std::size_t row) const { return nulls != nullptr && (*nulls)[row] != 0; }
-};
-
-// `count` records of `width` bytes; calls each(pointer, row of the first, how many) for every run that lies together.
-template <class Each>
-void read_records(Context& c, std::size_t count, std::size_t width, Each each) {
-    char split[64];  // a record that is cut by the end of a piece
-    for (std::size_t row = 0; row < count;) {
-        c.in.need_some();
-        if (c.in.available() >= width) {
-            const std::size_t run = std::min(count - row, c.in.available() / width);
-            each(c.in.data(), row, run);
-            c.in.skip(run * width);
-            row += run;
-        } else {
-            c.in.read(split, width);
-            each(split, row, 1);
-            ++row;
-        }
-    }
-}
 
 template <class T>
 T load(const char* from) {
@@ -101,7 +61,7 @@ void read_ticks(Context& c, int digits, std::size_t rows, Column& out) {
             const std::int64_t ticks = load<T>(from + i * sizeof(T));
             const bool lost = ticks % divisor != 0;
             if ((__builtin_mul_overflow(ticks / divisor, factor, &to[i]) || lost) && !c.is_null(row + i)) {
-                bad(lost ? "a time has parts of a microsecond, which would be lost; use toDateTime64(column, 6) in the query"
+                bad_data(lost ? "a time has parts of a microsecond, which would be lost; use toDateTime64(column, 6) in the query"
                          : "a time lies outside of what 64 bits of microseconds can hold");
             }
         }
@@ -144,7 +104,7 @@ void read_enum(Context& c, const Type& type, std::size_t rows, Column& out) {
         const auto* name = type.name_of(value);
         if (name == nullptr) {
             if (!c.is_null(row)) {
-                bad("the value " + std::to_string(value) + " has no name in the enum");
+                bad_data("the value " + std::to_string(value) + " has no name in the enum");
             }
             return at;
         }
@@ -298,6 +258,12 @@ void read_number(Context& c, const Type& type, std::size_t rows, Column& out) {
     }
 }
 
+}  // namespace
+
+void bad_data(std::string message) {
+    throw Error(ErrorKind::permanent, "source.bad_data", std::move(message));
+}
+
 void read_scalar(Context& c, const Type& type, std::size_t rows, Column& out) {
     switch (type.layout) {
         case Layout::string:
@@ -333,3 +299,5 @@ void read_scalar(Context& c, const Type& type, std::size_t rows, Column& out) {
             return read_number(c, type, rows, out);
     }
 }
+
+}  // namespace headrace::source::clickhouse

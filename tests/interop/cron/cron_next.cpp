@@ -1,7 +1,9 @@
-// The C++ side of the comparison with npm cron-parser. One question per line on stdin, one answer line on stdout:
-//   next <TAB> expression <TAB> zone <TAB> from (RFC 3339) <TAB> n   →  up to n times in ms since 1970, blank-separated,
-//                                                                     or "error <code>: <message>"
-//   zone <TAB> name                                                  →  "at:offset" in seconds for every clock change 1990-2037
+// The C++ side of the comparison with npm cron-parser: questions on stdin, one answer line for
+// each. Words are separated by tabs.
+//   next <expression> <zone> <from, RFC 3339> <n>
+//       up to n times in ms since 1970, or "error <code>: <message>"
+//   zone <name>
+//       "at:offset" in seconds for every stretch of constant offset from 1990 to 2037
 #include "base/error.hpp"
 #include "base/time.hpp"
 #include "schedule/cron.hpp"
@@ -37,7 +39,8 @@ std::string next_times(const std::vector<std::string>& parts) {
     }
     const auto cron = schedule::Cron::parse(parts[1], parts[2]);
     std::string out;
-    for (const auto time : cron.between(*from, Timestamp::max(), std::strtoul(parts[4].c_str(), nullptr, 10))) {
+    for (const auto time :
+         cron.between(*from, Timestamp::max(), std::strtoul(parts[4].c_str(), nullptr, 10))) {
         out += fmt::format("{}{}", out.empty() ? "" : " ", time.time_since_epoch().count() / 1000);
     }
     return out;
@@ -50,7 +53,12 @@ std::string zone_changes(const std::string& name) {
     const auto zone = schedule::CronZone::load(name);
     for (const auto& stretch : zone->stretches()) {
         if (stretch.end > year_1990 && stretch.begin < year_2037) {
-            out += fmt::format("{}{}:{}", out.empty() ? "" : " ", std::max(stretch.begin, year_1990), stretch.offset);
+            out += fmt::format(
+                "{}{}:{}",
+                out.empty() ? "" : " ",
+                std::max(stretch.begin, year_1990),
+                stretch.offset
+            );
         }
     }
     return out;

@@ -57,11 +57,14 @@ export function randomCase(r, zones) {
     const nearChange = zone.changes.length > 0 && r.chance(50);
     const second = r.chance(15) ? `${r.chance(30) ? '*' : field(r, 0, 59)} ` : '';
     const minute = r.chance(25) ? '*' : field(r, 0, 59);
-    const hour = nearChange && r.chance(50) ? `${r.pick(0, 3)}` : r.chance(30) ? '*' : field(r, 0, 23);
+    const hour = nearChange && r.chance(40) ? `${r.pick(0, 3)}`
+        : nearChange && r.chance(30) ? `*/${r.pick(2, 4)}`
+        : r.chance(30) ? '*' : field(r, 0, 23);
     const month = r.chance(80) ? '*' : field(r, 1, 12, months);
     const from = nearChange
-        ? r.of(zone.changes).at - r.pick(1, 36 * 3600) * 1000
+        ? r.of(zone.changes).at - r.pick(1, (r.chance(50) ? 3 : 36) * 3600) * 1000
         : Date.UTC(1990, 0, 2) + r.pick(0, 46 * 365 * 86400) * 1000;
-    return { expression: `${second}${minute} ${hour} ${dayOfMonth(r)} ${month} ${dayOfWeek(r)}`, zone: zone.name,
-             changes: zone.changes, from, n: 6 };
+    // Clock changes are met most often by schedules of every day.
+    const dates = nearChange && r.chance(60) ? '* * *' : `${dayOfMonth(r)} ${month} ${dayOfWeek(r)}`;
+    return { expression: `${second}${minute} ${hour} ${dates}`, zone: zone.name, changes: zone.changes, from, n: 4 };
 }

@@ -1,13 +1,15 @@
 // Both sides of the comparison: ours as a child process that answers a list of questions, theirs in this process.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { CronExpressionParser } from 'cron-parser';
 import { IANAZone } from 'luxon';
 
 export function ask(lines) {
-    const program = process.env.CRON_NEXT;
-    if (!program || !existsSync(program)) {
-        throw new Error('set CRON_NEXT to the built program cron_next');
+    const build = process.env.HEADRACE_BUILD ?? fileURLToPath(new URL('../../../build/dev', import.meta.url));
+    const program = process.env.CRON_NEXT ?? `${build}/tests/interop/cron/cron_next`;
+    if (!existsSync(program)) {
+        throw new Error(`${program} is not built; set CRON_NEXT to the program cron_next`);
     }
     const done = spawnSync(program, { input: lines.join('\n') + '\n', encoding: 'utf8', maxBuffer: 1 << 28 });
     if (done.status !== 0) {

@@ -1,8 +1,8 @@
 #include "net/address.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::net {
 namespace {
@@ -36,7 +36,8 @@ TEST(Url, DefaultsAndLiterals) {
 }
 
 TEST(Url, UnixSockets) {
-    for (const char* text : {"unix:///run/redis/r.sock?db=2", "redis+unix:///run/redis/r.sock?db=2"}) {
+    for (const char* text :
+         {"unix:///run/redis/r.sock?db=2", "redis+unix:///run/redis/r.sock?db=2"}) {
         const auto url = parse_url(text);
         EXPECT_TRUE(url.is_unix());
         EXPECT_EQ(url.address(6379).unix_path, "/run/redis/r.sock");
@@ -46,9 +47,22 @@ TEST(Url, UnixSockets) {
 }
 
 TEST(Url, RefusesWithoutRepeatingTheText) {
-    for (const char* text : {"", "redis", "localhost:6379", "redis://", "redis://hunter2@", "redis://h:0/", "redis://h:70000/",
-                             "redis://h:6379x/", "redis://u:hunter2@[::1/", "redis://u:hunter2%zz@h/", "redis://u:hun ter2@h/",
-                             "redis://u:hunter2%00@h/", "unix://host/path", "unix:///", "redis+unix://"}) {
+    for (const char* text :
+         {"",
+          "redis",
+          "localhost:6379",
+          "redis://",
+          "redis://hunter2@",
+          "redis://h:0/",
+          "redis://h:70000/",
+          "redis://h:6379x/",
+          "redis://u:hunter2@[::1/",
+          "redis://u:hunter2%zz@h/",
+          "redis://u:hun ter2@h/",
+          "redis://u:hunter2%00@h/",
+          "unix://host/path",
+          "unix:///",
+          "redis+unix://"}) {
         try {
             const auto url = parse_url(text);
             ADD_FAILURE() << text << " became " << url.masked();

@@ -1,6 +1,8 @@
 // Certificates made at test time, and a TLS server that uses them.
 #pragma once
 
+#include "loopback.hpp"
+
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -10,8 +12,6 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
-
-#include "loopback.hpp"
 
 namespace headrace::net::test {
 
@@ -27,15 +27,22 @@ inline void add_extension(X509* cert, X509* issuer, int nid, const char* value) 
     X509V3_CTX context;
     X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
     std::unique_ptr<X509_EXTENSION, decltype(&X509_EXTENSION_free)> extension(
-        X509V3_EXT_conf_nid(nullptr, &context, nid, value), &X509_EXTENSION_free);
+        X509V3_EXT_conf_nid(nullptr, &context, nid, value), &X509_EXTENSION_free
+    );
     if (!extension || X509_add_ext(cert, extension.get(), -1) != 1) {
         throw std::runtime_error("cannot add an extension");
     }
 }
 
-// `names`: "DNS:localhost,IP:127.0.0.1"; empty makes a CA. Without an issuer the certificate signs itself.
-inline Identity make_identity(const std::string& common_name, const std::string& names, const Identity* issuer,
-                              long valid_from = -3600, long valid_to = 3600) {
+// `names`: "DNS:localhost,IP:127.0.0.1"; empty makes a CA. Without an issuer the certificate signs
+// itself.
+inline Identity make_identity(
+    const std::string& common_name,
+    const std::string& names,
+    const Identity* issuer,
+    long valid_from = -3600,
+    long valid_to = 3600
+) {
     static long serial = 1;
     Identity out;
     out.key.reset(EVP_EC_gen("P-256"));
@@ -46,8 +53,15 @@ inline Identity make_identity(const std::string& common_name, const std::string&
     X509_gmtime_adj(X509_getm_notBefore(cert), valid_from);
     X509_gmtime_adj(X509_getm_notAfter(cert), valid_to);
     X509_set_pubkey(cert, out.key.get());
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(
+        X509_get_subject_name(cert),
+        "CN",
+        MBSTRING_ASC,
+        reinterpret_cast<const unsigned char*>(common_name.c_str()),
+        -1,
+        -1,
+        0
+    );
     auto* parent = issuer != nullptr ? issuer->cert.get() : cert;
     X509_set_issuer_name(cert, X509_get_subject_name(parent));
     if (names.empty()) {
@@ -69,15 +83,19 @@ inline void write_cert(const Identity& identity, const std::string& path) {
     }
 }
 
-// Shakes hands and runs `script` on the TLS connection. A refused handshake is not the server's problem.
-inline std::function<void(int)> tls_script(const Identity& identity, std::function<void(SSL*, int)> script) {
+// Shakes hands and runs `script` on the TLS connection. A refused handshake is not the server's
+// problem.
+inline std::function<void(int)>
+tls_script(const Identity& identity, std::function<void(SSL*, int)> script) {
     return [&identity, script = std::move(script)](int fd) {
         // OpenSSL's own socket transport, used here, raises SIGPIPE when the client has gone.
         sigset_t pipe;
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-        std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
+        std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(
+            SSL_CTX_new(TLS_server_method()), &SSL_CTX_free
+        );
         SSL_CTX_use_certificate(context.get(), identity.cert.get());
         SSL_CTX_use_PrivateKey(context.get(), identity.key.get());
         std::unique_ptr<SSL, decltype(&SSL_free)> connection(SSL_new(context.get()), &SSL_free);

@@ -1,5 +1,10 @@
-// Small servers on the loopback for the tests of net: raw sockets driven by a script, so that a test decides each byte.
+// Small servers on the loopback for the tests of net: raw sockets driven by a script, so that a
+// test decides each byte.
 #pragma once
+
+#include "base/fd.hpp"
+#include "base/ids.hpp"
+#include "net/address.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -15,10 +20,6 @@
 #include <string_view>
 #include <thread>
 
-#include "base/fd.hpp"
-#include "base/ids.hpp"
-#include "net/address.hpp"
-
 namespace headrace::net::test {
 
 // A folder that goes away with the test.
@@ -27,12 +28,15 @@ public:
     TempDir() : path_(std::filesystem::temp_directory_path() / ("headrace-net-" + make_uuid_v4())) {
         std::filesystem::create_directory(path_);
     }
+
     TempDir(const TempDir&) = delete;
     TempDir& operator=(const TempDir&) = delete;
+
     ~TempDir() {
         std::error_code ignored;
         std::filesystem::remove_all(path_, ignored);
     }
+
     std::string file(const std::string& name) const { return (path_ / name).string(); }
 
 private:
@@ -76,25 +80,34 @@ public:
         name.sin_family = AF_INET;
         name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof name;
-        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), size) != 0 || ::listen(fd_.get(), backlog) != 0 ||
+        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), size) != 0 ||
+            ::listen(fd_.get(), backlog) != 0 ||
             ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
             throw std::runtime_error("cannot listen");
         }
         address_ = {"127.0.0.1", ntohs(name.sin_port), {}};
     }
-    explicit Listener(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+
+    explicit Listener(const std::string& path)
+        : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_un name{};
         name.sun_family = AF_UNIX;
         std::strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
-        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 || ::listen(fd_.get(), 8) != 0) {
+        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
+            ::listen(fd_.get(), 8) != 0) {
             throw std::runtime_error("cannot listen");
         }
         address_ = {{}, 0, path};
     }
 
     Fd accept() const { return Fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC)); }
+
     const Address& address() const { return address_; }
-    std::string url(const std::string& path = "/") const { return "http://" + address_.text() + path; }
+
+    std::string url(const std::string& path = "/") const {
+        return "http://" + address_.text() + path;
+    }
+
     int fd() const { return fd_.get(); }
 
 private:
@@ -110,13 +123,17 @@ public:
               const auto peer = listener_.accept();
               script(peer.get());
           }) {}
+
     OneShotServer(const OneShotServer&) = delete;
     OneShotServer& operator=(const OneShotServer&) = delete;
+
     ~OneShotServer() {
         ::shutdown(listener_.fd(), SHUT_RDWR);  // frees an accept that nobody answered
         thread_.join();
     }
+
     const Address& address() const { return listener_.address(); }
+
     std::string url(const std::string& path = "/") const { return listener_.url(path); }
 
 private:

@@ -1,5 +1,11 @@
 #include "net/stream.hpp"
 
+#include "base/error.hpp"
+#include "certs.hpp"
+#include "loopback.hpp"
+#include "net/resolve.hpp"
+#include "net/wait.hpp"
+
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -7,12 +13,6 @@
 #include <chrono>
 #include <future>
 #include <numeric>
-
-#include "base/error.hpp"
-#include "certs.hpp"
-#include "loopback.hpp"
-#include "net/resolve.hpp"
-#include "net/wait.hpp"
 
 namespace headrace::net {
 namespace {
@@ -53,7 +53,10 @@ std::string read_exactly(Stream& stream, std::size_t size) {
 
 // Seconds from the stop request to the return of `work`, which must throw net.cancelled.
 template <class Work>
-double seconds_to_stop(Work work, const std::function<void()>& when_to_stop = [] {}) {
+double seconds_to_stop(
+    Work work,
+    const std::function<void()>& when_to_stop = [] {}
+) {
     StopSource source;
     std::promise<void> started;
     auto done = std::async(std::launch::async, [&] {
@@ -82,7 +85,8 @@ TEST(Stream, EchoOverTcp) {
 
 TEST(Stream, LocalhostNeedsNoResolver) {
     OneShotServer server([](int fd) { test::send_text(fd, "x"); });
-    auto stream = Stream::connect({"localhost", server.address().port, {}}, nullptr, soon(), never_stop);
+    auto stream =
+        Stream::connect({"localhost", server.address().port, {}}, nullptr, soon(), never_stop);
     EXPECT_EQ(read_exactly(stream, 2), "x");
 }
 
@@ -125,7 +129,9 @@ TEST(Stream, GatheredWritesArriveInOrderThroughAFullSocket) {
     }
     std::vector<std::string> parts;
     for (int i = 0; i < 1000; ++i) {
-        parts.push_back(std::to_string(i) + std::string(static_cast<std::size_t>(i % 7) * 1000, 'x'));
+        parts.push_back(
+            std::to_string(i) + std::string(static_cast<std::size_t>(i % 7) * 1000, 'x')
+        );
     }
     const std::vector<std::string_view> views(parts.begin(), parts.end());
     for (const auto& part : parts) {
@@ -149,11 +155,15 @@ TEST(Stream, NonBlockingFormsTellNothingFromEnd) {
     EXPECT_EQ(stream.read_available(space, sizeof space), std::nullopt);
     peer.reset();
     EXPECT_EQ(stream.read_available(space, sizeof space), 0u);
-    EXPECT_EQ(error_of([&] { stream.write_all("x", soon(), never_stop); }).code(), "net.closed");  // and no SIGPIPE
+    EXPECT_EQ(
+        error_of([&] { stream.write_all("x", soon(), never_stop); }).code(), "net.closed"
+    );  // and no SIGPIPE
     stream.close();
     stream.close();
     EXPECT_EQ(stream.fd(), -1);
-    EXPECT_EQ(error_of([&] { stream.read_some(space, 1, soon(), never_stop); }).code(), "net.closed");
+    EXPECT_EQ(
+        error_of([&] { stream.read_some(space, 1, soon(), never_stop); }).code(), "net.closed"
+    );
 }
 
 TEST(Stream, ReadDeadline) {
@@ -162,7 +172,8 @@ TEST(Stream, ReadDeadline) {
     auto stream = Stream::adopt(pair[0], "cache:6379");
     const Fd peer(pair[1]);
     char byte = 0;
-    const auto error = error_of([&] { stream.read_some(&byte, 1, Deadline::in(20ms), never_stop); });
+    const auto error =
+        error_of([&] { stream.read_some(&byte, 1, Deadline::in(20ms), never_stop); });
     EXPECT_EQ(error.code(), "net.timeout");
     EXPECT_EQ(error.kind(), ErrorKind::transient);
     EXPECT_NE(error.message().find("cache:6379"), std::string::npos);
@@ -174,7 +185,10 @@ TEST(Stream, WriteDeadline) {
     auto stream = Stream::adopt(pair[0], "pair");
     const Fd peer(pair[1]);
     const std::string much(8 * 1024 * 1024, 'a');
-    EXPECT_EQ(error_of([&] { stream.write_all(much, Deadline::in(20ms), never_stop); }).code(), "net.timeout");
+    EXPECT_EQ(
+        error_of([&] { stream.write_all(much, Deadline::in(20ms), never_stop); }).code(),
+        "net.timeout"
+    );
 }
 
 TEST(Stream, StopWhileReadingAndWritingIsImmediate) {
@@ -183,14 +197,27 @@ TEST(Stream, StopWhileReadingAndWritingIsImmediate) {
     auto stream = Stream::adopt(pair[0], "pair");
     const Fd peer(pair[1]);
     char byte = 0;
-    EXPECT_LT(seconds_to_stop([&](const StopToken& stop) { stream.read_some(&byte, 1, Deadline::never(), stop); }), 1.0);
+    EXPECT_LT(
+        seconds_to_stop([&](const StopToken& stop) {
+            stream.read_some(&byte, 1, Deadline::never(), stop);
+        }),
+        1.0
+    );
     const std::string much(8 * 1024 * 1024, 'a');
-    EXPECT_LT(seconds_to_stop([&](const StopToken& stop) { stream.write_all(much, Deadline::never(), stop); }), 1.0);
+    EXPECT_LT(
+        seconds_to_stop([&](const StopToken& stop) {
+            stream.write_all(much, Deadline::never(), stop);
+        }),
+        1.0
+    );
     // Data that never ends does not outrun a stop.
     StopSource stopped;
     stopped.request_stop("gone");
     test::send_text(peer.get(), "x");
-    EXPECT_EQ(error_of([&] { stream.read_some(&byte, 1, soon(), stopped.token()); }).code(), "net.cancelled");
+    EXPECT_EQ(
+        error_of([&] { stream.read_some(&byte, 1, soon(), stopped.token()); }).code(),
+        "net.cancelled"
+    );
 }
 
 // A listener whose backlog is full leaves further connects hanging, as an unreachable host does.
@@ -214,10 +241,16 @@ struct FullBacklog {
 TEST(Stream, ConnectDeadlineAndStop) {
     const FullBacklog full;
     const auto& address = full.listener.address();
-    const auto error = error_of([&] { Stream::connect(address, nullptr, Deadline::in(30ms), never_stop); });
+    const auto error =
+        error_of([&] { Stream::connect(address, nullptr, Deadline::in(30ms), never_stop); });
     EXPECT_EQ(error.code(), "net.timeout") << error.what();
     EXPECT_NE(error.message().find(address.text()), std::string::npos);
-    EXPECT_LT(seconds_to_stop([&](const StopToken& stop) { Stream::connect(address, nullptr, Deadline::never(), stop); }), 1.0);
+    EXPECT_LT(
+        seconds_to_stop([&](const StopToken& stop) {
+            Stream::connect(address, nullptr, Deadline::never(), stop);
+        }),
+        1.0
+    );
 }
 
 TEST(Stream, RefusedConnections) {
@@ -230,10 +263,19 @@ TEST(Stream, RefusedConnections) {
     EXPECT_EQ(error.code(), "net.connect");
     EXPECT_EQ(error.kind(), ErrorKind::transient);
     EXPECT_NE(error.message().find(closed.text()), std::string::npos);
-    EXPECT_EQ(error_of([&] { Stream::connect({{}, 0, "/nonexistent/s"}, nullptr, soon(), never_stop); }).code(), "net.connect");
+    EXPECT_EQ(
+        error_of([&] {
+            Stream::connect({{}, 0, "/nonexistent/s"}, nullptr, soon(), never_stop);
+        }).code(),
+        "net.connect"
+    );
     const std::string too_long(200, 'p');
-    EXPECT_EQ(error_of([&] { Stream::connect({{}, 0, "/" + too_long}, nullptr, soon(), never_stop); }).code(),
-              "config.invalid");
+    EXPECT_EQ(
+        error_of([&] {
+            Stream::connect({{}, 0, "/" + too_long}, nullptr, soon(), never_stop);
+        }).code(),
+        "config.invalid"
+    );
 }
 
 TEST(Resolve, AbandonsAStuckResolver) {
@@ -242,6 +284,7 @@ TEST(Resolve, AbandonsAStuckResolver) {
         std::shared_future<void> opened{open.get_future()};
         std::atomic<int> left{0};
     };
+
     auto gate = std::make_shared<Gate>();
     const LookupFunction stuck = [gate](const std::string&, std::uint16_t) {
         gate->opened.wait();
@@ -249,14 +292,24 @@ TEST(Resolve, AbandonsAStuckResolver) {
         return Lookup{};
     };
     const Address address{"stuck.example", 1, {}};
-    EXPECT_EQ(error_of([&] { resolve(address, Deadline::in(20ms), never_stop, stuck); }).code(), "net.timeout");
-    EXPECT_LT(seconds_to_stop([&](const StopToken& stop) { resolve(address, Deadline::never(), stop, stuck); }), 1.0);
+    EXPECT_EQ(
+        error_of([&] { resolve(address, Deadline::in(20ms), never_stop, stuck); }).code(),
+        "net.timeout"
+    );
+    EXPECT_LT(
+        seconds_to_stop([&](const StopToken& stop) {
+            resolve(address, Deadline::never(), stop, stuck);
+        }),
+        1.0
+    );
     EXPECT_EQ(gate->left.load(), 0);
     gate->open.set_value();  // the two threads end by themselves
 }
 
 TEST(Resolve, Failures) {
-    const LookupFunction none = [](const std::string&, std::uint16_t) { return Lookup{{}, "Name or service not known"}; };
+    const LookupFunction none = [](const std::string&, std::uint16_t) {
+        return Lookup{{}, "Name or service not known"};
+    };
     const auto error = error_of([&] { resolve({"no.example", 1, {}}, soon(), never_stop, none); });
     EXPECT_EQ(error.code(), "net.dns");
     EXPECT_EQ(error.message(), "no.example: Name or service not known");
@@ -278,13 +331,23 @@ TEST(Waker, WakesMeltAndDrain) {
     EXPECT_EQ(wait_readable(waker.fd(), soon(), stop.token()), Ready::stopped);  // stop wins
 }
 
-// --- TLS -----------------------------------------------------------------------------------------------------------
+// --- TLS
+// -----------------------------------------------------------------------------------------------------------
 
 class StreamTls : public ::testing::Test {
 protected:
-    StreamTls() : ca_(test::make_identity("test ca", "", nullptr)) { test::write_cert(ca_, dir_.file("ca.pem")); }
+    StreamTls() : ca_(test::make_identity("test ca", "", nullptr)) {
+        test::write_cert(ca_, dir_.file("ca.pem"));
+    }
 
-    TlsOptions options() const { return {.ca_file = dir_.file("ca.pem"), .verify = true, .server_name = {}, .cert_file = {}, .key_file = {}}; }
+    TlsOptions options() const {
+        return {
+            .ca_file = dir_.file("ca.pem"),
+            .verify = true,
+            .server_name = {},
+            .cert_file = {},
+            .key_file = {}};
+    }
 
     // What a client with `tls` meets at a server with `identity`.
     static Error refusal(const test::Identity& identity, const TlsOptions& tls) {
@@ -307,7 +370,9 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
             ASSERT_GT(got, 0);
             all.append(space, static_cast<std::size_t>(got));
         }
-        ASSERT_EQ(SSL_write(tls, all.data(), static_cast<int>(all.size())), static_cast<int>(all.size()));
+        ASSERT_EQ(
+            SSL_write(tls, all.data(), static_cast<int>(all.size())), static_cast<int>(all.size())
+        );
         SSL_shutdown(tls);
     }));
     const auto tls = options();
@@ -315,7 +380,8 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
     std::string sent(size, '\0');
     std::iota(sent.begin(), sent.end(), '\0');
     const std::string_view all(sent);
-    const std::string_view pieces[] = {all.substr(0, 5), all.substr(5, 2'000'000), {}, all.substr(2'000'005)};
+    const std::string_view pieces[] = {
+        all.substr(0, 5), all.substr(5, 2'000'000), {}, all.substr(2'000'005)};
     stream.write_all(pieces, soon(), never_stop);
     EXPECT_TRUE(read_exactly(stream, size) == sent);
     char byte = 0;
@@ -324,12 +390,16 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
 
 TEST_F(StreamTls, ACutIsNotAnEnd) {
     const auto leaf = test::make_identity("leaf", "IP:127.0.0.1", &ca_);
-    const OneShotServer server(test::tls_script(leaf, [](SSL* tls, int) { SSL_write(tls, "half", 4); }));
+    const OneShotServer server(test::tls_script(leaf, [](SSL* tls, int) {
+        SSL_write(tls, "half", 4);
+    }));
     const auto tls = options();
     auto stream = Stream::connect(server.address(), &tls, soon(), never_stop);
     EXPECT_EQ(read_exactly(stream, 4), "half");
     char byte = 0;
-    EXPECT_EQ(error_of([&] { stream.read_some(&byte, 1, soon(), never_stop); }).code(), "net.closed");
+    EXPECT_EQ(
+        error_of([&] { stream.read_some(&byte, 1, soon(), never_stop); }).code(), "net.closed"
+    );
 }
 
 TEST_F(StreamTls, RefusedCertificatesArePermanent) {
@@ -337,6 +407,7 @@ TEST_F(StreamTls, RefusedCertificatesArePermanent) {
         const char* what;
         test::Identity identity;
     };
+
     const auto other_ca = test::make_identity("other ca", "", nullptr);
     Case cases[] = {
         {"expired", test::make_identity("leaf", "IP:127.0.0.1", &ca_, -7200, -3600)},
@@ -368,22 +439,32 @@ TEST_F(StreamTls, ServerNameReplacesTheHost) {
 TEST_F(StreamTls, NotTlsAtAllAndMissingCaFile) {
     const auto tls = options();
     const OneShotServer server([](int fd) { test::send_text(fd, "-ERR this is not TLS\r\n"); });
-    const auto error = error_of([&] { Stream::connect(server.address(), &tls, soon(), never_stop); });
+    const auto error =
+        error_of([&] { Stream::connect(server.address(), &tls, soon(), never_stop); });
     EXPECT_EQ(error.code(), "net.tls") << error.what();
     auto missing = tls;
     missing.ca_file = dir_.file("absent.pem");
     const OneShotServer unused([](int) {});
-    EXPECT_EQ(error_of([&] { Stream::connect(unused.address(), &missing, soon(), never_stop); }).kind(), ErrorKind::permanent);
+    EXPECT_EQ(
+        error_of([&] { Stream::connect(unused.address(), &missing, soon(), never_stop); }).kind(),
+        ErrorKind::permanent
+    );
 }
 
 TEST_F(StreamTls, StopDuringTheHandshake) {
     const Listener silent;
     const auto tls = options();
-    EXPECT_LT(seconds_to_stop(
-                  [&](const StopToken& stop) { Stream::connect(silent.address(), &tls, Deadline::never(), stop); }),
-              1.0);
-    EXPECT_EQ(error_of([&] { Stream::connect(silent.address(), &tls, Deadline::in(20ms), never_stop); }).code(),
-              "net.timeout");
+    EXPECT_LT(
+        seconds_to_stop([&](const StopToken& stop) {
+            Stream::connect(silent.address(), &tls, Deadline::never(), stop);
+        }),
+        1.0
+    );
+    EXPECT_EQ(
+        error_of([&] { Stream::connect(silent.address(), &tls, Deadline::in(20ms), never_stop); }
+        ).code(),
+        "net.timeout"
+    );
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <iostream>
 #include <random>
 
 #include "pipeline/parse.hpp"
@@ -65,8 +67,9 @@ std::string damage(std::string text, std::mt19937_64& random) {
 }
 
 TEST(Fuzz, DamagedFilesAreProblemsAndNothingElse) {
-    const auto seed = std::random_device()();
-    SCOPED_TRACE("seed " + std::to_string(seed));
+    const char* given = std::getenv("HEADRACE_SEED");
+    const auto seed = given != nullptr ? std::stoul(given) : std::random_device()();
+    std::cout << "HEADRACE_SEED=" << seed << std::endl;  // flushed: a parser that hangs must be found again
     std::mt19937_64 random(seed);
     const auto registry = test_registry();
     ASSERT_TRUE(parse_definition(valid, "f.yaml", registry).ok());

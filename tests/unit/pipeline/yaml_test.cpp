@@ -69,6 +69,13 @@ TEST(Yaml, RefusesWhatIsNotText) {
     EXPECT_NE(faults("? [a, b]\n: 1\n").find("a key must be one word"), std::string::npos);
 }
 
+TEST(Yaml, ABracketThatClosesNothingEnds) {
+    EXPECT_NE(faults("}\n").find("this bracket closes nothing"), std::string::npos) << faults("}\n");
+    EXPECT_NE(faults("a: 1\n]\n"), "");
+    EXPECT_NE(faults("a: {}}\nb: 1\n"), "");
+    EXPECT_NE(faults("} a: 1\n"), "");
+}
+
 TEST(Yaml, SyntaxFaultsHaveAPlaceAndAHint) {
     EXPECT_EQ(faults("a: 1\n---\nb: 2\n").find("2:1 one file holds one document"), 0u) << faults("a: 1\n---\nb: 2\n");
     EXPECT_EQ(faults("---\na: 1\n"), "");

@@ -1,4 +1,5 @@
-// Every zone of the system's database against the rules at clock changes, and the footer rule against the file.
+// Every zone of the system's database against the rules at clock changes, and the footer rule
+// against the file.
 #include "schedule/cron.hpp"
 
 #include <date/tz.h>
@@ -43,12 +44,14 @@ Timestamp at(std::int64_t utc) {
 }
 
 std::int64_t utc(std::optional<Timestamp> time) {
-    return time ? std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count() : -1;
+    return time ? std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count()
+                : -1;
 }
 
 class Crons {
 public:
     explicit Crons(std::string zone) : zone_(std::move(zone)) {}
+
     const Cron& operator()(const std::string& expression) {
         auto it = made_.find(expression);
         if (it == made_.end()) {
@@ -68,7 +71,8 @@ std::string daily(std::int64_t local) {
 }
 
 void check_gap(Crons& crons, const Change& c) {
-    const auto missing = (c.at + c.before + c.at + c.after) / 2;  // the middle of the gap, on the wall clock
+    const auto missing =
+        (c.at + c.before + c.at + c.after) / 2;  // the middle of the gap, on the wall clock
     const auto& cron = crons(daily(missing));
     ASSERT_EQ(utc(cron.next(at(c.at - 1))), c.at);
     ASSERT_GE(utc(cron.next(at(c.at))), c.at + 1);
@@ -135,7 +139,8 @@ TEST(CronZones, AFixedTimeRunsOncePerCalendarDay) {
     const auto from = *parse_rfc3339("2006-01-01T12:00:00Z");
     const auto upto = *parse_rfc3339("2026-01-01T12:00:00Z");
     const std::size_t days = 7305;
-    std::vector<std::string> names{"Pacific/Apia", "Asia/Beirut", "Australia/Lord_Howe", "America/Sao_Paulo", "Africa/Cairo"};
+    std::vector<std::string> names{
+        "Pacific/Apia", "Asia/Beirut", "Australia/Lord_Howe", "America/Sao_Paulo", "Africa/Cairo"};
     for (int i = 0; i < 60; ++i) {
         names.push_back(all[random() % all.size()].name());
     }
@@ -146,11 +151,13 @@ TEST(CronZones, AFixedTimeRunsOncePerCalendarDay) {
         const auto hour = random() % 4;  // where clocks change
         const auto cron = Cron::parse(fmt::format("{} {} * * *", random() % 60, hour), name);
         const auto times = cron.between(from, upto, days + 10);
-        // A zone that moved over the date line in between has a calendar day more or less; the slot count follows the
-        // wall clock's calendar, which only shifts by the offset at both ends.
-        EXPECT_NEAR(static_cast<double>(times.size()), static_cast<double>(days), 1.0) << name << ' ' << cron.expression();
+        // A zone that moved over the date line in between has a calendar day more or less; the slot
+        // count follows the wall clock's calendar, which only shifts by the offset at both ends.
+        EXPECT_NEAR(static_cast<double>(times.size()), static_cast<double>(days), 1.0)
+            << name << ' ' << cron.expression();
         for (std::size_t i = 1; i < times.size(); ++i) {
-            ASSERT_LE(times[i] - times[i - 1], std::chrono::hours(27)) << name << ' ' << cron.expression();
+            ASSERT_LE(times[i] - times[i - 1], std::chrono::hours(27))
+                << name << ' ' << cron.expression();
         }
     }
 }
@@ -205,13 +212,26 @@ TEST(CronZones, PosixRules) {
     const auto late_hour = posix_transitions("EET-2EEST,M3.4.4/50,M10.4.4/50", 2090, 2090);
     ASSERT_EQ(late_hour.size(), 2U);
     EXPECT_EQ(late_hour[0].at, utc(parse_rfc3339("2090-03-25T00:00:00Z")));
-    const auto julian = posix_transitions("AAA3BBB,J60/2,300", 2028, 2028);  // J60 is 1 March in every year
+    const auto julian =
+        posix_transitions("AAA3BBB,J60/2,300", 2028, 2028);  // J60 is 1 March in every year
     ASSERT_EQ(julian.size(), 2U);
     EXPECT_EQ(julian[0].at, utc(parse_rfc3339("2028-03-01T05:00:00Z")));
     EXPECT_EQ(julian[1].at, utc(parse_rfc3339("2028-10-27T04:00:00Z")));
-    for (const auto* text : {"", "UTC0", "<+03>-3", "CET", "CET-1CEST", "CET-1CEST,M3.5.0", "CET-1CEST,M13.5.0,M10.5.0",
-                             "CET-1CEST,M3.6.0,M10.5.0", "CET-1CEST,M3.5.7,M10.5.0", "CET-1CEST,M3.5.0,M10.5.0x",
-                             "<+03-3", "C-1", "CET-1CEST,J400,J1", "CET-1:xCEST,M3.5.0,M10.5.0"}) {
+    for (const auto* text :
+         {"",
+          "UTC0",
+          "<+03>-3",
+          "CET",
+          "CET-1CEST",
+          "CET-1CEST,M3.5.0",
+          "CET-1CEST,M13.5.0,M10.5.0",
+          "CET-1CEST,M3.6.0,M10.5.0",
+          "CET-1CEST,M3.5.7,M10.5.0",
+          "CET-1CEST,M3.5.0,M10.5.0x",
+          "<+03-3",
+          "C-1",
+          "CET-1CEST,J400,J1",
+          "CET-1:xCEST,M3.5.0,M10.5.0"}) {
         EXPECT_TRUE(posix_transitions(text, 2026, 2027).empty()) << text;
     }
 }
@@ -224,7 +244,8 @@ TEST(CronZones, SummerTimeAllYear) {
 }
 
 TEST(CronZones, StretchesAreSeamless) {
-    for (const auto* name : {"Europe/Kyiv", "Pacific/Apia", "UTC", "Africa/Casablanca", "America/New_York"}) {
+    for (const auto* name :
+         {"Europe/Kyiv", "Pacific/Apia", "UTC", "Africa/Casablanca", "America/New_York"}) {
         const auto zone = CronZone::load(name);
         const auto& s = zone->stretches();
         for (std::size_t i = 1; i < s.size(); ++i) {

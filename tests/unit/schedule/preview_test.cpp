@@ -34,7 +34,8 @@ TEST(Preview, Texts) {
         {"0 0 * * fri-sun", "At 00:00, Friday through Sunday"},
         {"0 0 * * 1/2", "At 00:00, on Monday, Wednesday, Friday and Sunday"},
         {"0 0 * * mon#2", "At 00:00, on the second Monday of the month"},
-        {"0 0 * * 1#1,1#3", "At 00:00, on the first Monday of the month and the third Monday of the month"},
+        {"0 0 * * 1#1,1#3",
+         "At 00:00, on the first Monday of the month and the third Monday of the month"},
         {"0 0 1,15 * *", "At 00:00, on days 1 and 15 of the month"},
         {"0 0 1-7 * *", "At 00:00, on days 1 through 7 of the month"},
         {"0 0 */2 * *", "At 00:00, on every 2nd day of the month"},
@@ -69,27 +70,40 @@ TEST(Preview, NextTimes) {
     EXPECT_EQ(preview(cron, some_day, 5000).next.size(), 1000U);
 }
 
-std::vector<std::string> warnings(const char* expression, const char* zone, Timestamp now = some_day) {
+std::vector<std::string>
+warnings(const char* expression, const char* zone, Timestamp now = some_day) {
     return preview(Cron::parse(expression, zone), now, 1).warnings;
 }
 
 TEST(Preview, ClockChanges) {
     using Lines = std::vector<std::string>;
-    EXPECT_EQ(warnings("30 3 * * *", "Europe/Kyiv"),
-              (Lines{"28 Mar 2027 03:30 does not exist in Europe/Kyiv: that run starts at 04:00",
-                     "31 Oct 2027 03:30 comes twice in Europe/Kyiv: it runs once, the first time"}));
-    EXPECT_EQ(warnings("*/15 3 * * *", "Europe/Kyiv"),
-              (Lines{"28 Mar 2027 03:00 to 03:45 do not exist in Europe/Kyiv: one run starts at 04:00 in place of 4",
-                     "31 Oct 2027 03:00 to 03:45 come twice in Europe/Kyiv: they run once, the first time"}));
-    EXPECT_EQ(warnings("0 3/3 * * *", "Europe/Kyiv"),
-              (Lines{"28 Mar 2027 03:00 does not exist in Europe/Kyiv: that run starts at 04:00",
-                     "31 Oct 2027 03:00 comes twice in Europe/Kyiv: it runs both times"}));
+    EXPECT_EQ(
+        warnings("30 3 * * *", "Europe/Kyiv"),
+        (Lines{
+            "28 Mar 2027 03:30 does not exist in Europe/Kyiv: that run starts at 04:00",
+            "31 Oct 2027 03:30 comes twice in Europe/Kyiv: it runs once, the first time"})
+    );
+    EXPECT_EQ(
+        warnings("*/15 3 * * *", "Europe/Kyiv"),
+        (Lines{
+            "28 Mar 2027 03:00 to 03:45 do not exist in Europe/Kyiv: one run starts at 04:00 in "
+            "place of 4",
+            "31 Oct 2027 03:00 to 03:45 come twice in Europe/Kyiv: they run once, the first time"})
+    );
+    EXPECT_EQ(
+        warnings("0 3/3 * * *", "Europe/Kyiv"),
+        (Lines{
+            "28 Mar 2027 03:00 does not exist in Europe/Kyiv: that run starts at 04:00",
+            "31 Oct 2027 03:00 comes twice in Europe/Kyiv: it runs both times"})
+    );
     EXPECT_EQ(warnings("*/15 * * * *", "Europe/Kyiv"), Lines{});
     EXPECT_EQ(warnings("30 6 * * *", "Europe/Kyiv"), Lines{});
     EXPECT_EQ(warnings("30 3 * * *", "UTC"), Lines{});
     EXPECT_EQ(warnings("30 3 * * mon-sat", "Europe/Kyiv"), Lines{});  // clocks change on a Sunday
-    EXPECT_EQ(warnings("0 12 * * *", "Pacific/Apia", *parse_rfc3339("2011-12-01T00:00:00Z"))[0],
-              "30 Dec 2011 12:00 does not exist in Pacific/Apia: that run starts at 31 Dec 2011 00:00");
+    EXPECT_EQ(
+        warnings("0 12 * * *", "Pacific/Apia", *parse_rfc3339("2011-12-01T00:00:00Z"))[0],
+        "30 Dec 2011 12:00 does not exist in Pacific/Apia: that run starts at 31 Dec 2011 00:00"
+    );
 }
 
 TEST(Preview, WarningsSayWhatHappens) {
@@ -100,15 +114,30 @@ TEST(Preview, WarningsSayWhatHappens) {
 
 TEST(Preview, OtherWarnings) {
     using Lines = std::vector<std::string>;
-    EXPECT_EQ(warnings("0 0 1 * 1", "UTC"),
-              Lines{"Day of month and day of week are both set: it runs when either one fits, not only when both do"});
-    EXPECT_EQ(warnings("0 */5 * * *", "UTC"), Lines{"*/5 starts again with every day: the last step of each day is 4 hours"});
-    EXPECT_EQ(warnings("*/59 * * * *", "UTC"), Lines{"*/59 starts again with every hour: the last step of each hour is 1 minute"});
-    EXPECT_EQ(warnings("0 0 29 * *", "UTC"),
-              Lines{"Day 29 does not come in February outside leap years; L means the last day of every month"});
+    EXPECT_EQ(
+        warnings("0 0 1 * 1", "UTC"),
+        Lines{"Day of month and day of week are both set: it runs when either one fits, not only "
+              "when both do"}
+    );
+    EXPECT_EQ(
+        warnings("0 */5 * * *", "UTC"),
+        Lines{"*/5 starts again with every day: the last step of each day is 4 hours"}
+    );
+    EXPECT_EQ(
+        warnings("*/59 * * * *", "UTC"),
+        Lines{"*/59 starts again with every hour: the last step of each hour is 1 minute"}
+    );
+    EXPECT_EQ(
+        warnings("0 0 29 * *", "UTC"),
+        Lines{"Day 29 does not come in February outside leap years; L means the last day of every "
+              "month"}
+    );
     EXPECT_EQ(warnings("0 0 31 1,3 *", "UTC"), Lines{});
     EXPECT_EQ(warnings("0 0 L * *", "UTC"), Lines{});
-    EXPECT_EQ(warnings("0 0 29 2 *", "UTC").back(), "It runs rarely: next on 29 Feb 2028, then on 29 Feb 2032");
+    EXPECT_EQ(
+        warnings("0 0 29 2 *", "UTC").back(),
+        "It runs rarely: next on 29 Feb 2028, then on 29 Feb 2032"
+    );
     EXPECT_EQ(warnings("@yearly", "UTC"), Lines{});
 }
 

@@ -1,11 +1,13 @@
 // Keyboard. A page registers its keys while it is shown; single letters rest inside inputs and dialogs, and can be
 // switched off altogether (WCAG 2.1.4).
+import { untrack } from 'svelte';
+
 export interface Key { key: string; text: string; run: () => void }
 
 class Keys {
   enabled = $state(localStorage.getItem('headrace.keys') !== 'off');
   sheet = $state(false);
-  active = $state<Key[]>([]);
+  active = $state.raw<Key[]>([]);
   #first = '';
   #firstAt = 0;
 
@@ -20,8 +22,8 @@ class Keys {
 
   /** For `$effect(() => keys.use([...]))`: active until the effect ends. */
   use(list: Key[]): () => void {
-    this.active = [...this.active, ...list];
-    return () => { this.active = this.active.filter((k) => !list.includes(k)); };
+    untrack(() => { this.active = [...this.active, ...list]; });
+    return () => untrack(() => { this.active = this.active.filter((k) => !list.includes(k)); });
   }
 
   #down(e: KeyboardEvent): void {

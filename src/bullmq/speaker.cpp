@@ -1,0 +1,329 @@
+#include "bullmq/speaker.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+
+namespace headrace::bullmq {
+namespace {
+
+constexpr std::size_t max_notes = 1000;
+
+}  // namespace
+
+Speaker::Speaker(redis::Options options, const Keys& keys, const WorkerOptions& worker, Keeper& keeper, Dispatch dispatch,
+                 EventSink events)
+    : options_(std::move(options)),
+      worker_(worker),
+      keeper_(keeper),
+      dispatch_(std::move(dispatch)),
+      events_(std::move(events)),
+      calls_(keys),
+      id_(make_uuid_v4()) {
+    settings_.lock_duration = worker.lock_duration;
+    settings_.worker_name = worker.name;
+    settings_.metrics_points = worker.metrics_points;
+    if (worker.limiter) {
+        settings_.limiter = {worker.limiter->max, worker.limiter->duration};
+    }
+}
+
+void Speaker::start(Waiter& waiter) {
+    waiter_ = &waiter;
+    thread_ = std::thread([this] { run(); });
+}
+
+// --- any thread
+
+void Speaker::post(std::function<void(Mail&)> write) {
+    {
+        std::lock_guard guard(mutex_);
+        write(mail_);
+    }
+    if (asleep_.exchange(false)) {
+        waker_.wake();
+    }
+}
+
+void Speaker::finished(RunningPtr running, ProcessResult result) {
+    post([&](Mail& mail) { mail.finished.emplace_back(std::move(running), std::move(result)); });
+}
+
+void Speaker::progress(const RunningPtr& running, std::string json) {
+    Pending note;
+    note.what = What::note;
+    note.running = running;
+    note.result.text = std::move(json);
+    note.result.kind = ProcessResult::Kind::completed;  // marks a progress; a log row is `waiting`
+    post([&](Mail& mail) {
+        for (auto& old : mail.notes) {
+            if (old.running == running && old.result.kind == note.result.kind) {
+                old.result.text = std::move(note.result.text);
+                return;
+            }
+        }
+        mail.notes.push_back(std::move(note));
+    });
+}
+
+void Speaker::log(const RunningPtr& running, std::string row) {
+    Pending note;
+    note.what = What::note;
+    note.running = running;
+    note.result.text = std::move(row);
+    note.result.kind = ProcessResult::Kind::waiting;
+    post([&](Mail& mail) {
+        if (mail.notes.size() < max_notes) {
+            mail.notes.push_back(std::move(note));
+        }
+    });
+}
+
+void Speaker::marker(std::optional<std::int64_t> score) {
+    post([&](Mail& mail) { mail.marker = score; });
+}
+
+void Speaker::set_paused(bool paused) {
+    {
+        std::lock_guard guard(mutex_);
+        paused_ = paused;
+    }
+    waker_.wake();
+}
+
+void Speaker::close() {
+    {
+        std::lock_guard guard(mutex_);
+        closing_ = true;
+    }
+    waker_.wake();
+}
+
+bool Speaker::wait_closed(Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    auto over = [this] { return ended_; };
+    if (deadline.when() == Clock::time_point::max()) {
+        ended_changed_.wait(lock, over);
+        return true;
+    }
+    return ended_changed_.wait_until(lock, deadline.when(), over);
+}
+
+void Speaker::abort() {
+    abort_.request_stop("closing");
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+std::vector<RunningPtr> Speaker::running() const {
+    std::lock_guard guard(mutex_);
+    return {held_.begin(), held_.end()};
+}
+
+// --- the speaker's thread
+
+void Speaker::run() {
+    const auto abort = abort_.token();
+    while (!abort.stop_requested()) {
+        try {
+            read_mail();
+            if (finished_closing()) {
+                break;
+            }
+            turn();
+        } catch (const Error& error) {
+            if (abort.stop_requested()) {
+                break;
+            }
+            connection_failed(error);
+        } catch (const std::exception& error) {
+            connection_failed(as_error(std::current_exception()));
+        }
+    }
+    connected_ = false;
+    connection_.reset();
+    std::lock_guard guard(mutex_);
+    ended_ = true;
+    ended_changed_.notify_all();
+}
+
+void Speaker::turn() {
+    if (!connection_ && reconnect_.due(Clock::now())) {
+        reconnect();
+    }
+    if (connection_) {
+        plan();
+        send();
+        receive();
+        plan();
+        send();
+    }
+    wait();
+}
+
+void Speaker::read_mail() {
+    Mail mail;
+    {
+        std::lock_guard guard(mutex_);
+        // Notes stay in the mailbox, which is bounded, while they cannot be sent.
+        if (!connection_) {
+            std::swap(mail.finished, mail_.finished);
+            std::swap(mail.marker, mail_.marker);
+        } else {
+            std::swap(mail, mail_);
+        }
+        if (paused_ && !paused_now_) {
+            waiter_->disarm();
+        }
+        if (!paused_ && paused_now_) {
+            drained_ = false;
+        }
+        paused_now_ = paused_;
+        if (closing_ && !closing_now_) {
+            waiter_->disarm();
+        }
+        closing_now_ = closing_;
+    }
+    for (auto& note : mail.notes) {
+        const bool progress = note.result.kind == ProcessResult::Kind::completed;
+        const auto& id = note.running->id;
+        note.call = progress ? calls_.update_progress(id, note.result.text)
+                             : calls_.add_log(id, note.result.text, note.running->keep_logs);
+        outbox_.push_back(std::move(note));
+    }
+    if (mail.marker) {
+        marker_came(*mail.marker);
+    }
+    for (auto& [running, result] : mail.finished) {
+        finish(running, std::move(result));
+    }
+}
+
+bool Speaker::finished_closing() {
+    if (!closing_now_) {
+        return false;
+    }
+    const auto is_fetch = [](const Pending& pending) { return pending.what == What::fetch; };
+    std::erase_if(outbox_, is_fetch);
+    const bool expecting = std::any_of(in_flight_.begin(), in_flight_.end(), [](const Pending& p) { return p.fetches; });
+    std::lock_guard guard(mutex_);
+    return held_.empty() && (!expecting || !connection_) && mail_.finished.empty();
+}
+
+void Speaker::reconnect() {
+    try {
+        connection_.emplace(redis::Connection::connect(options_, abort_.token()));
+        adopt();
+    } catch (const Error&) {
+        connection_.reset();
+        throw;
+    }
+    reconnect_.succeeded();
+    connected_ = true;
+    drained_ = false;
+    events_(WorkerEvent::Kind::connected, {}, connection_->name());
+}
+
+void Speaker::connection_failed(const Error& error) {
+    const bool was_connected = connected_.exchange(false);
+    connection_.reset();
+    reconnect_.failed(Clock::now());
+    // What was written is unanswered: in order, before everything newer.
+    while (!in_flight_.empty()) {
+        auto pending = std::move(in_flight_.back());
+        in_flight_.pop_back();
+        pending.resent = true;
+        outbox_.push_front(std::move(pending));
+    }
+    std::erase_if(outbox_, [](const Pending& p) { return p.what == What::load; });
+    events_(was_connected ? WorkerEvent::Kind::disconnected : WorkerEvent::Kind::error, {}, error.what());
+}
+
+void Speaker::send() {
+    if (outbox_.empty()) {
+        return;
+    }
+    const auto now = Clock::now();
+    while (!outbox_.empty()) {
+        auto& pending = outbox_.front();
+        connection_->append_encoded(pending.call.resp);
+        pending.sent = now;
+        in_flight_.push_back(std::move(pending));
+        outbox_.pop_front();
+    }
+    connection_->flush();
+}
+
+void Speaker::receive() {
+    while (!in_flight_.empty()) {
+        auto reply = connection_->try_read_reply();
+        if (!reply) {
+            if (Clock::now() - in_flight_.front().sent > options_.reply_timeout) {
+                throw Error(ErrorKind::transient, "redis.timeout", connection_->name() + ": no answer in time");
+            }
+            return;
+        }
+        auto pending = std::move(in_flight_.front());
+        in_flight_.pop_front();
+        answered(std::move(pending), std::move(*reply));
+    }
+}
+
+Speaker::Clock::time_point Speaker::next_wake() const {
+    auto wake = Clock::time_point::max();
+    if (!connection_) {
+        return reconnect_.next();
+    }
+    if (!in_flight_.empty()) {
+        wake = std::min(wake, in_flight_.front().sent + options_.reply_timeout + Millis(1));
+    }
+    if (may_fetch() && fetching_ == 0 && has_room()) {
+        wake = std::min(wake, safety_);
+        if (limited_until_ > Clock::now()) {
+            wake = std::min(wake, limited_until_);
+        } else if (due_ms_ > 0) {
+            // The due time is wall clock. poll() waits on the monotonic one, so a stepped clock is noticed at the latest
+            // by the safety fetch.
+            wake = std::min(wake, Clock::now() + Millis(std::clamp<std::int64_t>(due_ms_ - now_ms(), 0, 3'600'000)));
+        }
+    }
+    return wake;
+}
+
+void Speaker::wait() {
+    if (connection_ && !outbox_.empty()) {
+        return;
+    }
+    asleep_ = true;
+    {
+        // Mail that came before `asleep_` was set has woken nobody.
+        std::lock_guard guard(mutex_);
+        if (!mail_.finished.empty() || (connection_ && !mail_.notes.empty()) || mail_.marker || paused_ != paused_now_ ||
+            closing_ != closing_now_) {
+            asleep_ = false;
+            return;
+        }
+    }
+    short events = POLLIN;
+    if (connection_ && connection_->wants_write()) {
+        events |= POLLOUT;
+    }
+    pollfd entries[3] = {{connection_ ? connection_->fd() : -1, events, 0},
+                         {waker_.fd(), POLLIN, 0},
+                         {abort_.token().fd(), POLLIN, 0}};
+    ::poll(entries, 3, Deadline::at(next_wake()).poll_timeout());
+    asleep_ = false;
+    if (entries[1].revents != 0) {
+        waker_.drain();
+    }
+    if (connection_ && in_flight_.empty() && (entries[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
+        connection_->peer_is_gone()) {
+        throw Error(ErrorKind::transient, "redis.connect", connection_->name() + ": the server closed the connection");
+    }
+}
+
+}  // namespace headrace::bullmq

@@ -1,0 +1,147 @@
+// Inside of the worker: the one thread that fetches and finishes. Everything that slots, waiter and the owner want is put
+// into a mailbox; each turn takes all of it, writes it at once and then polls the connection and the mailbox.
+//
+// Connection states: connected ⇄ waiting (until Reconnect says so). On a loss, unanswered finishes are sent again after
+// the new connection has looked whether the lost answers had given us jobs (adopt); unanswered plain fetches are dropped.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "bullmq/backoff.hpp"
+#include "bullmq/keeper.hpp"
+#include "bullmq/running.hpp"
+#include "bullmq/scripts.hpp"
+#include "bullmq/waiter.hpp"
+#include "net/wait.hpp"
+#include "redis/connection.hpp"
+
+namespace headrace::bullmq {
+
+class Speaker {
+public:
+    using Dispatch = std::function<void(RunningPtr)>;
+
+    Speaker(redis::Options options, const Keys& keys, const WorkerOptions& worker, Keeper& keeper, Dispatch dispatch,
+            EventSink events);
+    ~Speaker() { abort(); }
+    Speaker(const Speaker&) = delete;
+    Speaker& operator=(const Speaker&) = delete;
+
+    void start(Waiter& waiter);
+    // --- any thread
+    void finished(RunningPtr running, ProcessResult result);
+    void progress(const RunningPtr& running, std::string json);
+    void log(const RunningPtr& running, std::string row);
+    void marker(std::optional<std::int64_t> score);  // the waiter's answer
+    void set_paused(bool paused);
+    void close();                          // no new jobs; the thread ends when all are acknowledged
+    bool wait_closed(Deadline deadline);   // true when it has ended by itself
+    void abort();                          // end now; what is unacknowledged stays so
+    std::vector<RunningPtr> running() const;
+    bool connected() const { return connected_; }
+    const std::string& id() const { return id_; }
+
+private:
+    using Clock = Deadline::Clock;
+    enum class What { fetch, finish, release, arm, note, state, load };
+
+    struct Pending {
+        What what = What::note;
+        Call call;
+        RunningPtr running;
+        std::string token;          // of a fetch
+        ProcessResult result;       // of a finish: what it says
+        bool fetches = false;       // its answer may bring a job
+        bool resent = false;
+        WorkerEvent::Kind event = WorkerEvent::Kind::completed;  // told when acknowledged
+        Clock::time_point sent{};
+    };
+    struct Mail {
+        std::vector<std::pair<RunningPtr, ProcessResult>> finished;
+        std::vector<Pending> notes;
+        std::optional<std::optional<std::int64_t>> marker;
+    };
+
+    // speaker.cpp: the turn
+    void run();
+    void turn();
+    void read_mail();
+    void send();
+    void receive();
+    void wait();
+    void connection_failed(const Error& error);
+    void reconnect();
+    bool finished_closing();
+    void post(std::function<void(Mail&)> write);
+    Clock::time_point next_wake() const;
+
+    // fetching.cpp: when to fetch and what a fetch brings
+    void plan();
+    void fetch();
+    void marker_came(std::optional<std::int64_t> score);
+    void take(redis::Reply&& reply, const std::string& token);
+    void begin(Job job, const std::string& token);
+    void arm_scheduler(const RunningPtr& running);
+    void launch(const RunningPtr& running);
+    void adopt();
+    bool may_fetch() const;
+    bool has_room() const;
+
+    // finishing.cpp: how jobs end
+    void finish(const RunningPtr& running, ProcessResult result);
+    void fail(Pending& out, const RunningPtr& running);
+    void answered(Pending&& pending, redis::Reply&& reply);
+    void finish_answered(Pending&& pending, redis::Reply&& reply);
+    void refused(Pending&& pending, Code code);
+    void let_go(const RunningPtr& running);
+    KeepJobs keep_of(const Job& job, bool failed) const;
+    std::optional<Millis> retry_delay(const Job& job, const ProcessResult& result) const;
+
+    redis::Options options_;
+    const WorkerOptions& worker_;
+    Keeper& keeper_;
+    Waiter* waiter_ = nullptr;
+    Dispatch dispatch_;
+    EventSink events_;
+    Calls calls_;
+    FetchSettings settings_;
+    std::string id_;
+    std::uint64_t next_token_ = 0;
+
+    // --- the speaker thread's own
+    std::optional<redis::Connection> connection_;
+    Reconnect reconnect_;
+    std::deque<Pending> outbox_;     // to be written
+    std::deque<Pending> in_flight_;  // written, in order
+    std::size_t fetching_ = 0;       // plain fetches in outbox_ or in_flight_
+    bool drained_ = false;           // the last fetch brought nothing
+    bool waiting_ = false;           // the waiter is armed
+    bool paused_now_ = false;
+    bool closing_now_ = false;
+    std::int64_t due_ms_ = 0;        // wall clock of the next delayed job; 0: none
+    Clock::time_point limited_until_{};
+    Clock::time_point safety_{};     // fetch then, even if the waiter is silent
+
+    mutable std::mutex mutex_;  // guards what follows
+    Mail mail_;
+    std::set<RunningPtr> held_;
+    bool paused_ = false;
+    bool closing_ = false;
+    bool ended_ = false;
+    std::condition_variable ended_changed_;
+
+    std::atomic<bool> connected_{false};
+    std::atomic<bool> asleep_{false};
+    net::Waker waker_;
+    StopSource abort_;
+    std::thread thread_;
+};
+
+}  // namespace headrace::bullmq

@@ -1,0 +1,124 @@
+#include "source/clickhouse/config.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "net/address.hpp"
+#include "net/http_headers.hpp"
+
+namespace headrace::source::clickhouse {
+namespace {
+
+using pipeline::OptionKind;
+
+constexpr std::string_view default_block_rows = "16384";
+constexpr std::uint64_t most_block_bytes = std::uint64_t{512} << 20;
+
+// Names that are no settings of a query, or that this connector must decide itself.
+constexpr std::string_view reserved[] = {"buffer_size",       "compress",   "database",        "decompress",
+                                         "default_format",    "http_write_exception_in_output_format",
+                                         "param_",            "password",   "query",           "query_id",
+                                         "quota_key",         "role",       "send_progress_in_http_headers",
+                                         "session_check",     "session_id", "session_timeout", "user",
+                                         "wait_end_of_query", "client_protocol_version",
+                                         "output_format_native_encode_types_in_binary_format"};
+
+[[noreturn]] void invalid(const pipeline::Part& part, std::string text) {
+    const auto& place = part.options.place;
+    throw Error(ErrorKind::invalid, "pipeline.invalid",
+                place.file.empty() ? std::move(text) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, text));
+}
+
+bool host_allowed(const net::Url& url, std::uint16_t port, const std::vector<std::string>& allowed) {
+    const auto with_port = net::Address{url.host, port, ""}.text();
+    return std::any_of(allowed.begin(), allowed.end(),
+                       [&](const std::string& entry) { return net::equal_no_case(entry, url.host) || net::equal_no_case(entry, with_port); });
+}
+
+std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise = "") {
+    const auto it = credential.settings.find(name);
+    return it == credential.settings.end() || it->second.empty() ? std::string(otherwise) : it->second;
+}
+
+std::vector<std::pair<std::string, std::string>> read_settings(const pipeline::Part& part) {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto list = part.options.get_list("settings");
+    for (std::size_t i = 0; i + 1 < list.size(); i += 2) {
+        const auto& name = list[i];
+        if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) {
+            invalid(part, fmt::format("`settings.{}` is decided by the connector", name));
+        }
+        if (name.ends_with("_overflow_mode") && list[i + 1] != "throw") {
+            invalid(part, fmt::format("`settings.{}` must be throw: {} would cut the result without a word", name, list[i + 1]));
+        }
+        out.emplace_back(name, list[i + 1]);
+    }
+    return out;
+}
+
+std::string read_query(const pipeline::Part& part) {
+    auto query = part.options.get("query");
+    const auto end = query.find_last_not_of(" \t\r\n;");
+    query.resize(end == std::string::npos ? 0 : end + 1);
+    if (query.empty()) {
+        invalid(part, "`query` is empty");
+    }
+    return query;
+}
+
+void read_address(const pipeline::Credential& credential, Config& out) {
+    const auto url = net::parse_url(setting(credential, "url"));
+    if ((url.scheme != "http" && url.scheme != "https") || url.host.empty() || !url.user.empty() || !url.query.empty()) {
+        throw Error(ErrorKind::invalid, "config.invalid",
+                    fmt::format("credential {}: `url` must look like https://host:8443, without user and without parameters", credential.name));
+    }
+    const std::uint16_t port = url.port_or(url.scheme == "https" ? 8443 : 8123);
+    if (!host_allowed(url, port, credential.allowed_hosts)) {
+        throw Error(ErrorKind::invalid, "credential.host_denied",
+                    fmt::format("credential {} may not be sent to {}", credential.name, net::Address{url.host, port, ""}.text()));
+    }
+    out.origin = fmt::format("{}://{}", url.scheme, net::Address{url.host, port, ""}.text());
+    out.base_url = out.origin + (url.path.empty() ? "/" : url.path);
+}
+
+}  // namespace
+
+std::vector<pipeline::OptionSpec> option_specs() {
+    return {
+        {"query", OptionKind::sql, true, "", "The SELECT to run, without a FORMAT clause.", {}},
+        {"database", OptionKind::text, false, "", "Database for names without one; else that of the credential.", {}},
+        {"settings", OptionKind::text_map, false, "", "Settings of the query, e.g. {max_memory_usage: 2000000000}.", {}},
+        {"max_block_size", OptionKind::integer, false, default_block_rows, "Rows that the server sends in one block.", {}},
+        {"max_block_bytes", OptionKind::bytes, false, "64MiB", "A larger block fails the run; up to 512MiB.", {}},
+        {"wait_end_of_query", OptionKind::boolean, false, "true",
+         "The server keeps the result until the query has ended, so that its status is true. false: the first rows come sooner.", {}},
+    };
+}
+
+Config make_config(const pipeline::Part& part, const pipeline::Credential& credential) {
+    Config out;
+    read_address(credential, out);
+    out.user = setting(credential, "user", "default");
+    out.password = credential.secret;
+    out.database = part.options.get("database", setting(credential, "database"));
+    out.ca_file = setting(credential, "ca_file");
+    out.query = read_query(part);
+    out.settings = read_settings(part);
+    const auto rows = part.options.get_int("max_block_size", 16'384);
+    const auto bytes = part.options.get_int("max_block_bytes", 64 << 20);
+    if (rows < 1 || rows > 10'000'000) {
+        invalid(part, "`max_block_size` is between 1 and 10000000 rows");
+    }
+    if (bytes < 1 << 20 || static_cast<std::uint64_t>(bytes) > most_block_bytes) {
+        invalid(part, "`max_block_bytes` is between 1MiB and 512MiB");
+    }
+    out.max_block_size = static_cast<std::uint64_t>(rows);
+    out.max_block_bytes = static_cast<std::uint64_t>(bytes);
+    out.wait_end_of_query = part.options.get_bool("wait_end_of_query", true);
+    return out;
+}
+
+}  // namespace headrace::source::clickhouse

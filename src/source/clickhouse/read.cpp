@@ -1,0 +1,382 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "net/http_client.hpp"
+#include "source/clickhouse/clickhouse.hpp"
+#include "source/clickhouse/config.hpp"
+#include "source/clickhouse/decode.hpp"
+#include "source/clickhouse/exception.hpp"
+#include "source/clickhouse/request.hpp"
+
+namespace headrace::source::clickhouse {
+namespace {
+
+constexpr std::size_t most_error_text = 64 * 1024;
+constexpr std::size_t late_words = 256 * 1024;  // received after a failure, to see whether the server explains it
+constexpr auto connect_patience = std::chrono::seconds(15);
+constexpr auto kill_patience = std::chrono::seconds(5);
+// Servers before 23.11 close an idle connection after 3 s.
+constexpr std::chrono::seconds idle_connection{2};
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+net::HttpClientOptions client_options(std::function<bool(const sockaddr*)> egress_check) {
+    net::HttpClientOptions options;
+    options.max_idle_connection = idle_connection;
+    options.egress_check = std::move(egress_check);
+    return options;
+}
+
+enum class Phase { connect, query, read };
+
+// An error of the HTTP client in the words of a source. Others pass unchanged.
+Error in_source_words(const Error& error, Phase phase) {
+    if (error.code() == "http.timeout" && phase != Phase::connect) {
+        return Error(ErrorKind::transient, "source.timeout", error.message());
+    }
+    if (error.code() == "http.protocol" && phase == Phase::read) {
+        return Error(ErrorKind::transient, "source.incomplete", error.message());
+    }
+    if (error.code().starts_with("http.") && error.code() != "http.egress") {
+        return Error(error.kind(), "source.unavailable", error.message());
+    }
+    return error;
+}
+
+// Case does not count.
+bool has_word(std::string_view text, std::string_view word) {
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return (a | 0x20) == b; }) != text.end();
+}
+
+template <class Work>
+auto speaking(Phase phase, Work work) {
+    try {
+        return work();
+    } catch (const Error& error) {
+        throw in_source_words(error, phase);
+    }
+}
+
+class ClickHouseSource final : public pipeline::Source {
+public:
+    ClickHouseSource(Config config, std::function<bool(const sockaddr*)> egress_check)
+        : config_(std::move(config)), egress_check_(std::move(egress_check)), client_(client_options(egress_check_)) {}
+
+    ~ClickHouseSource() override {
+        if (running_) {
+            response_.reset();  // first give the connection up: a server that streams stops by itself
+            kill();
+        }
+    }
+
+    void connect(const pipeline::SourceContext& context) override;
+    data::Schema query() override;
+    bool next(data::Batch& batch) override;
+    pipeline::Completeness completeness() const override;
+    std::uint64_t bytes_received() const override { return bytes_.load(std::memory_order_relaxed); }
+
+private:
+    net::HttpReply ask(const Ask& ask, Phase phase, Deadline deadline);
+    void learn_server();
+    void start_query();
+    std::optional<ServerException> refusal();
+    bool gives_way(const ServerException& exception, Parameters& settings);
+    std::string_view next_piece();
+    bool decode_block();
+    [[noreturn]] void explain(const Error& error);
+    void finish();
+    data::Schema describe();
+    void kill() noexcept;
+    void say(std::string_view level, std::string message) const {
+        if (context_.log) {
+            context_.log(level, std::move(message));
+        }
+    }
+
+    Config config_;
+    std::function<bool(const sockaddr*)> egress_check_;
+    pipeline::SourceContext context_{{}, Deadline::never(), {}, {}, {}};
+    net::HttpClient client_;
+    std::optional<net::HttpResponse> response_;
+    std::optional<ByteReader> reader_;
+    std::optional<NativeDecoder> decoder_;
+
+    std::string version_ = "unknown";
+    int major_ = 0;               // 0 = unknown
+    bool settings_allowed_ = true;
+    std::string query_id_;        // of the try that runs
+    int tries_ = 0;
+    bool running_ = false;        // sent and not known to have ended
+    bool over_ = false;           // the end was seen and proven
+
+    data::Schema schema_;
+    data::Batch block_;           // decoded, handed out from handed_ on
+    std::size_t handed_ = 0;
+    std::uint64_t rows_ = 0;
+    std::string tag_;             // X-ClickHouse-Exception-Tag
+    std::atomic<std::uint64_t> bytes_{0};
+};
+
+void ClickHouseSource::connect(const pipeline::SourceContext& context) {
+    context_ = context;
+    learn_server();
+    say("info", fmt::format("connected to ClickHouse {} at {}{}", version_, config_.origin,
+                            settings_allowed_ ? "" : "; this user may not change settings (readonly=1)"));
+    if (!settings_allowed_ && !config_.settings.empty()) {
+        throw Error(ErrorKind::permanent, "source.query", "`settings` are given, but this ClickHouse user may not change any (readonly=1)")
+            .with_hint("Remove `settings`, or give the user readonly=2.");
+    }
+}
+
+// A small question. Any answer but 200 is thrown.
+net::HttpReply ClickHouseSource::ask(const Ask& ask, Phase phase, Deadline deadline) {
+    return speaking(phase, [&] {
+        auto reply = client_.fetch(make_request(config_, ask, deadline.earlier(context_.deadline)), context_.stop);
+        if (reply.status != 200 || reply.headers.has("X-ClickHouse-Exception-Code")) {
+            auto exception = parse_exception(reply.body);
+            throw to_error(exception, reply.status, false);
+        }
+        return reply;
+    });
+}
+
+void ClickHouseSource::learn_server() {
+    const auto deadline = Deadline::in(connect_patience);
+    std::string text;
+    try {
+        text = ask({std::string(server_sql), "", {}}, Phase::connect, deadline).body;
+    } catch (const Error& error) {
+        // A user who may not see system.settings: the version alone, and find the rest out by trying.
+        const bool not_granted = error.message().find("(code 497)") != std::string::npos;
+        if (error.code() != "source.query" && !not_granted) {
+            throw;
+        }
+        text = ask({"SELECT version(), ''", "", {}}, Phase::connect, deadline).body;
+    }
+    const auto rows = parse_tsv(text);
+    if (rows.size() != 1 || rows[0].size() != 2 || rows[0][0].empty() || rows[0][0].size() > 64) {
+        throw Error(ErrorKind::permanent, "source.unavailable", config_.origin + " does not answer as a ClickHouse server")
+            .with_hint("Is this the address of ClickHouse's HTTP interface?");
+    }
+    version_ = rows[0][0];
+    std::from_chars(version_.data(), version_.data() + version_.size(), major_);
+    settings_allowed_ = rows[0][1] != "1";
+}
+
+// Sends the query until it is taken or refused for good. Nothing of an answer is used before that.
+void ClickHouseSource::start_query() {
+    Parameters settings;
+    if (settings_allowed_) {
+        settings = wanted_settings(config_, context_.deadline, major_);
+    }
+    for (;;) {
+        query_id_ = fmt::format("headrace-{}-{}", context_.attempt_id.empty() ? make_uuid_v4() : context_.attempt_id, ++tries_);
+        Ask ask{config_.query, query_id_, settings, "Native"};
+        ask.parameters.emplace_back("wait_end_of_query", config_.wait_end_of_query ? "1" : "0");
+        running_ = true;
+        response_ = speaking(Phase::query, [&] { return client_.start(make_request(config_, ask, context_.deadline), context_.stop); });
+        const auto exception = refusal();
+        if (!exception) {
+            return;
+        }
+        running_ = false;
+        const int status = response_->status();
+        response_.reset();
+        if (!gives_way(*exception, settings)) {
+            throw to_error(*exception, status, false);
+        }
+    }
+}
+
+// What the server says instead of rows, if it does.
+std::optional<ServerException> ClickHouseSource::refusal() {
+    const auto code = response_->headers().get("X-ClickHouse-Exception-Code");
+    if (response_->status() == 200 && code.empty()) {
+        return std::nullopt;
+    }
+    auto exception = parse_exception(speaking(Phase::query, [&] { return response_->read_all(most_error_text); }));
+    if (exception.code == 0) {
+        std::from_chars(code.data(), code.data() + code.size(), exception.code);
+    }
+    return exception;
+}
+
+// Settings are wishes where they come from the connector itself: an older server may not know one (115), a user may not
+// be allowed any (164). True when the query is worth another try without.
+bool ClickHouseSource::gives_way(const ServerException& exception, Parameters& settings) {
+    constexpr int unknown_setting = 115;
+    constexpr int readonly = 164;
+    if (exception.code == readonly && !settings.empty() && config_.settings.empty()) {
+        say("info", "this ClickHouse user may not change settings: the query goes without");
+        settings.clear();
+        settings_allowed_ = false;
+        return true;
+    }
+    if (exception.code != unknown_setting) {
+        return false;
+    }
+    for (std::size_t i = config_.settings.size(); i < settings.size(); ++i) {
+        if (exception.message.find(settings[i].first) != std::string::npos) {
+            say("debug", fmt::format("this server has no setting {}", settings[i].first));
+            settings.erase(settings.begin() + static_cast<std::ptrdiff_t>(i));
+            return true;
+        }
+    }
+    return false;
+}
+
+std::string_view ClickHouseSource::next_piece() {
+    const auto piece = response_->read_chunk();
+    bytes_.store(response_->wire_bytes(), std::memory_order_relaxed);
+    return piece;
+}
+
+data::Schema ClickHouseSource::query() {
+    start_query();
+    tag_ = response_->headers().get("X-ClickHouse-Exception-Tag");
+    const auto format = response_->headers().get("X-ClickHouse-Format");
+    if (!format.empty() && format != "Native") {
+        throw Error(ErrorKind::permanent, "source.query", fmt::format("the query asks for FORMAT {}", format))
+            .with_hint("Remove the FORMAT clause: the connector reads ClickHouse's Native format.");
+    }
+    reader_.emplace([this] { return next_piece(); });
+    decoder_.emplace(*reader_, DecodeOptions{static_cast<std::size_t>(config_.max_block_bytes), major_ < 20});
+    const bool any = decode_block();
+    schema_ = decoder_->has_schema() ? decoder_->schema() : describe();
+    if (!any) {
+        block_.reset(schema_);
+    }
+    return schema_;
+}
+
+// Fills block_. False at the proven end.
+bool ClickHouseSource::decode_block() {
+    handed_ = 0;
+    try {
+        if (decoder_->next_block(block_)) {
+            return true;
+        }
+    } catch (const Error& error) {
+        explain(error);
+    }
+    finish();
+    return false;
+}
+
+// A failure while reading: whatever the decoder made of it, the server's own words count, if there are any.
+void ClickHouseSource::explain(const Error& error) {
+    if (error.kind() != ErrorKind::cancelled && error.code().starts_with("source.")) {
+        reader_->drain(late_words);
+    }
+    if (const auto late = find_late_exception(reader_->tail(), tag_); late && error.kind() != ErrorKind::cancelled) {
+        running_ = false;
+        throw to_error(*late, response_->status(), true);
+    }
+    if (decoder_->blocks() == 0 && error.code() == "source.bad_data" && has_word(config_.query, "format")) {
+        throw Error(ErrorKind::permanent, "source.query", "the answer is not in the Native format: does the query have a FORMAT clause?")
+            .with_hint("Remove the FORMAT clause.");
+    }
+    throw in_source_words(error, Phase::read);
+}
+
+// The body is over, between two blocks, and HTTP says that it is whole.
+void ClickHouseSource::finish() {
+    running_ = false;
+    over_ = true;
+    if (tag_.empty()) {
+        return;
+    }
+    if (const auto late = find_late_exception(reader_->tail(), tag_)) {
+        over_ = false;
+        throw to_error(*late, response_->status(), true);
+    }
+}
+
+// A result without rows is an empty body: its columns must be asked for.
+data::Schema ClickHouseSource::describe() {
+    Ask question{describe_sql(config_.query), "", {}};
+    if (settings_allowed_) {
+        question.parameters = config_.settings;
+    }
+    data::Schema schema;
+    for (const auto& row : parse_tsv(ask(question, Phase::query, context_.deadline).body)) {
+        if (row.size() >= 2) {
+            schema.fields.push_back(field_of(row[0], parse_type(row[1], row[0])));
+        }
+    }
+    return schema;
+}
+
+bool ClickHouseSource::next(data::Batch& batch) {
+    if (handed_ == block_.rows()) {
+        if (over_ || !decode_block()) {
+            return false;
+        }
+    }
+    const std::size_t left = block_.rows() - handed_;
+    const std::size_t bytes = block_.bytes();
+    const std::uint64_t first = rows_;
+    if (handed_ == 0 && bytes <= 2 * data::target_batch_bytes) {
+        std::swap(batch, block_);  // the caller's memory takes the next block
+        block_.clear();
+        rows_ += left;
+    } else {  // a server that sends larger blocks than it was asked for
+        const std::size_t slice = std::max<std::size_t>(1, block_.rows() * data::target_batch_bytes / std::max<std::size_t>(bytes, 1));
+        const std::size_t count = std::min(left, slice);
+        batch.append_rows(block_, handed_, handed_ + count);
+        handed_ += count;
+        rows_ += count;
+    }
+    batch.first_row = first;
+    return true;
+}
+
+pipeline::Completeness ClickHouseSource::completeness() const {
+    const auto blocks = decoder_ ? decoder_->blocks() : 0;
+    const auto how = config_.wait_end_of_query ? "wait_end_of_query: status 200 after the end of the query"
+                     : !tag_.empty()           ? "no exception block of this answer's tag"
+                                               : "no text behind the last block";
+    return {fmt::format("{}, body complete, {} blocks of the same columns, ClickHouse {}", how, blocks, version_), rows_, bytes_received()};
+}
+
+void ClickHouseSource::kill() noexcept {
+    try {
+        net::HttpClient client(client_options(egress_check_));
+        const auto request = make_request(config_, {kill_sql(query_id_), "", {}}, Deadline::in(kill_patience));
+        const auto reply = client.fetch(request, StopToken());
+        if (reply.status == 200) {
+            say("info", fmt::format("asked ClickHouse to stop query {}", query_id_));
+        } else {
+            say("warn", fmt::format("ClickHouse did not stop query {}: {}", query_id_, parse_exception(reply.body).message));
+        }
+    } catch (const std::exception& error) {
+        log::warn("a query may still run at ClickHouse", {{"query_id", query_id_}, {"error", error.what()}});
+    } catch (...) {
+        log::warn("a query may still run at ClickHouse", {{"query_id", query_id_}});
+    }
+}
+
+}  // namespace
+
+pipeline::SourceType type(std::function<bool(const sockaddr*)> egress_check) {
+    pipeline::SourceType out;
+    out.name = "clickhouse";
+    out.help = "Reads one query from ClickHouse over HTTP.";
+    out.options = option_specs();
+    out.needs_credential = true;
+    out.make = [egress_check = std::move(egress_check)](const pipeline::Part& part, const pipeline::Credential& credential) {
+        return std::make_unique<ClickHouseSource>(make_config(part, credential), egress_check);
+    };
+    return out;
+}
+
+}  // namespace headrace::source::clickhouse
