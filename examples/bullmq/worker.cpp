@@ -70,6 +70,7 @@ int main(int argc, char** argv) try {
     int lock_ms = 30'000;
     int stalled_ms = 30'000;
     int drain_ms = 5'000;
+    int reply_ms = 10'000;
 
     CLI::App app("Works on a BullMQ queue");
     app.add_option("--redis", settings.url, "URL of Redis")->envname("REDIS_URL");
@@ -87,6 +88,7 @@ int main(int argc, char** argv) try {
     app.add_option("--lock-ms", lock_ms, "Lock duration")->capture_default_str();
     app.add_option("--stalled-ms", stalled_ms, "Interval of the stalled check")->capture_default_str();
     app.add_option("--drain-ms", drain_ms, "Longest blocking wait")->capture_default_str();
+    app.add_option("--reply-timeout-ms", reply_ms, "Longest wait for an answer of Redis")->capture_default_str();
     app.add_option("--max-stalled", options.max_stalled_count, "Stalls before a job fails")->capture_default_str();
     app.add_option("--metrics", options.metrics_points, "Minutes of metrics to keep");
     CLI11_PARSE(app, argc, argv);
@@ -114,7 +116,9 @@ int main(int argc, char** argv) try {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     signal(SIGPIPE, SIG_IGN);
 
-    bull::Worker worker(headrace::redis::parse_redis_url(settings.url), settings.queue, options,
+    auto redis = headrace::redis::parse_redis_url(settings.url);
+    redis.reply_timeout = bull::Millis(reply_ms);
+    bull::Worker worker(redis, settings.queue, options,
                         [&](bull::Job& job, bull::JobContext& context) { return process(settings, job, context); });
     worker.start();
     for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {

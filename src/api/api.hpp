@@ -7,6 +7,7 @@
 // Thread-safe. Owns one thread (live events). Everything is answered, errors as problem documents; nothing escapes handle().
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,6 +41,7 @@ struct Dependencies {
     // Names under which clients may address this server ("localhost", "etl.example.com"), without port; any other Host
     // is refused, which stops DNS rebinding. Empty: any.
     std::vector<std::string> hosts;
+    std::chrono::milliseconds event_ping{15'000};  // of live streams; sessions and runs of streams are looked at as often
 };
 
 struct Services;

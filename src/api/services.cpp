@@ -30,7 +30,7 @@ Services::Services(Dependencies dependencies)
       redis(for_handlers(deps.redis), stop.token()),
       sessions(deps.sessions),
       cursors(deps.sessions.secrets.front()),
-      events(TailOptions{.redis = deps.redis, .stream = deps.event_stream}, deps.db, sessions),
+      events(TailOptions{.redis = deps.redis, .stream = deps.event_stream, .ping = deps.event_ping}, deps.db, sessions),
       files(deps.web_folder) {}
 
 void Services::publish(std::string_view type, std::string_view run, std::string_view pipeline, std::string_view data) {

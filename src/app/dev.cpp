@@ -9,12 +9,15 @@
 
 #include "app/context.hpp"
 #include "app/dev_stack.hpp"
+#include "app/registry.hpp"
 #include "app/run_watch.hpp"
 #include "app/version.hpp"
 #include "auth/login_token.hpp"
 #include "base/units.hpp"
 #include "bullmq/queue.hpp"
 #include "net/http_client.hpp"
+#include "pipeline/parse.hpp"
+#include "run/catalog.hpp"
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
 
@@ -97,6 +100,22 @@ std::string await_address(const std::string& file, ChildProcess& api, const std:
         }
     }
     throw Error(ErrorKind::permanent, "dev.server_failed", fmt::format("the api did not start:\n{}", file_tail(log_file, 5)));
+}
+
+// Loads the files before anything runs, and shows what is wrong with them where the user looks.
+void load_pipelines(const DevStack& stack, const std::string& folder) {
+    auto db = postgres::Connection::connect({.url = stack.database_url()});
+    const auto registry = make_registry({});
+    const auto files = pipeline::load_folder(folder, registry);
+    std::size_t bad = 0;
+    for (const auto& file : files) {
+        for (const auto& problem : file.problems) {
+            fmt::print(stderr, "{}\n", problem.text());
+        }
+        bad += file.ok() ? 0 : 1;
+    }
+    run::sync_catalog(db, registry, files);
+    fmt::print("pipelines {} ({} found, {} with errors)\n", folder, files.size(), bad);
 }
 
 std::vector<std::string> all_pipelines(postgres::Connection& db) {
@@ -188,6 +207,7 @@ int run_dev(const DevOptions& options) {
     fmt::print("starting postgres, redis and clickhouse …\n");
     std::fflush(stdout);
     stack.start(StopToken());
+    load_pipelines(stack, find_resource("pipelines"));
     const auto address_file = data_dir + "/api.address";
     fs::remove(address_file);
     Children children(stack, fmt::format("127.0.0.1:{}", options.port));

@@ -14,7 +14,9 @@ export async function open(url, link) {
   const faults = []; // console errors (CSP among them), exceptions, requests to other origins
   const expected = []; // patterns of console errors that a test provokes
 
-  const watch = (context) => {
+  const watch = (context, patience = 60_000) => {
+    context.setDefaultTimeout(patience); // a busy machine is no failure
+    context.setDefaultNavigationTimeout(patience);
     context.on('console', (m) => {
       if (m.type() === 'error' && !expected.some((e) => e.test(m.text()))) faults.push(`console: ${m.text()} (${m.location().url})`);
     });

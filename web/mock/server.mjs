@@ -367,4 +367,4 @@ createServer((req, res) => {
   if (url.pathname === '/mock/fail') { const p = pipelines.get(url.searchParams.get('name')); const r = makeRun(p, Date.now(), 2000, p.rows, 'failed', rnd); p.runs.push(r); runs.push(r); byId.set(r.id, r); emit('run.created', { run: r }); emit('run.state', { run: { ...r, error: incomplete }, lastLogSeq: 3 }); res.writeHead(204).end(); return; }
   if (url.pathname.startsWith('/api/')) api(req, res, url).catch((e) => { console.error(e); res.destroy(); });
   else statics(res, url.pathname);
-}).listen(port, '127.0.0.1', () => console.log(`mock: http://127.0.0.1:${port}/login?t=mock-token-0123456789`));
+}).listen(port, '127.0.0.1', function listening() { console.log(`mock: http://127.0.0.1:${this.address().port}/login?t=mock-token-0123456789`); });

@@ -40,7 +40,8 @@ bull::JobOptions options_of(const json::object& o) {
 }
 
 bull::NewJob job_of(const json::object& o) {
-    return {text(o, "name", "job"), o.contains("data") ? json::serialize(o.at("data")) : "{}", options_of(o)};
+    // `raw` is the data as text: it must reach Redis byte for byte.
+    return {text(o, "name", "job"), text(o, "raw", "{}"), options_of(o)};
 }
 
 // Patterns of the tests are "*/N * * * * *": every N seconds.
@@ -175,8 +176,8 @@ public:
         if (op == "promote") { return queue_.promote(id); }
         if (op == "changeDelay") { return queue_.change_delay(id, bull::Millis(number(o, "delay"))); }
         if (op == "changePriority") { return queue_.change_priority(id, number(o, "priority"), flag(o, "lifo")); }
-        if (op == "updateData") { return queue_.update_data(id, json::serialize(o.at("data"))); }
-        if (op == "updateProgress") { return queue_.update_progress(id, json::serialize(o.at("data"))); }
+        if (op == "updateData") { return queue_.update_data(id, text(o, "raw")); }
+        if (op == "updateProgress") { return queue_.update_progress(id, text(o, "raw")); }
         if (op == "addLog") { return queue_.add_log(id, text(o, "row"), number(o, "keep")); }
         return administer(op, o);
     }
