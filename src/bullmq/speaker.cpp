@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/killpoint.hpp"
 #include "base/ids.hpp"
 
 namespace headrace::bullmq {
@@ -162,7 +163,10 @@ void Speaker::turn() {
         plan();
         send();
     }
-    wait();
+    // The answer just read may have been the last that closing waited for: nothing would wake us again.
+    if (!finished_closing()) {
+        wait();
+    }
 }
 
 void Speaker::read_mail() {
@@ -248,14 +252,19 @@ void Speaker::send() {
         return;
     }
     const auto now = Clock::now();
+    bool finishes = false;
     while (!outbox_.empty()) {
         auto& pending = outbox_.front();
+        finishes = finishes || pending.what == What::finish;
         connection_->append_encoded(pending.call.resp);
         pending.sent = now;
         in_flight_.push_back(std::move(pending));
         outbox_.pop_front();
     }
     connection_->flush();
+    if (finishes) {
+        HEADRACE_POINT("K17");
+    }
 }
 
 void Speaker::receive() {

@@ -87,6 +87,11 @@ private:
     void dispatch();
     void handle() noexcept;  // on a pool thread
 
+    // http_session_stream.cpp
+    void begin_stream();
+    void stream_more();
+    void watch_for_hangup();
+
     // http_session.cpp
     void respond();
     void open_file();  // on a pool thread
@@ -96,8 +101,6 @@ private:
     bool send_file();
     void wait_to_send();
     void sent();
-    void stream_more();
-    void watch_for_hangup();
     void linger();
     void drop_input();
     void arm(std::chrono::milliseconds span);

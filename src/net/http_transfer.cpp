@@ -53,8 +53,7 @@ void HttpClient::State::collect_finished() {
     }
 }
 
-// --- what curl calls
-// -----------------------------------------------------------------------------------------------
+// --- what curl calls ---
 
 std::size_t HttpResponse::Transfer::header_callback(
     char* bytes,
@@ -179,8 +178,7 @@ curl_socket_t HttpResponse::Transfer::on_socket(const curl_sockaddr& address) {
     }
 }
 
-// --- what the reader calls
-// -----------------------------------------------------------------------------------------
+// --- what the reader calls ---
 
 void HttpResponse::Transfer::wait_for_head() {
     last_activity = Deadline::Clock::now();

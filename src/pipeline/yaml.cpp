@@ -78,14 +78,14 @@ class Builder : public YAML::EventHandler {
 public:
     Builder(const Places& places, Document& out) : places_(places), out_(out) {}
 
-    // yaml-cpp answers a bracket that closes nothing with empty documents for ever: the second one ends the parse.
+    // yaml-cpp 0.7 answers a comma in the place of a document with empty documents for ever: the second one ends the parse.
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ == 2) {
             const auto line = places_.line(mark.line);
             const auto at = line.find_first_not_of(' ', static_cast<std::size_t>(std::max(mark.column, 0)));
-            const bool bracket = at < line.size() && (line[at] == '}' || line[at] == ']');
-            throw Refused{places_.mark(mark), bracket ? "not valid YAML: this bracket closes nothing"
-                                                      : "one file holds one document; a second one starts here"};
+            const bool comma = at < line.size() && line[at] == ',';
+            throw Refused{places_.mark(mark), comma ? "not valid YAML: this comma stands between no values"
+                                                    : "one file holds one document; a second one starts here"};
         }
     }
     void OnDocumentEnd() override {}

@@ -196,13 +196,16 @@ async function play(side, queue, steps) {
 
 let counter = 0;
 for (const [name, steps] of Object.entries(scenarios)) {
-  test(name, async () => {
+  test(name, async t => {
     // The same queue name twice, so that names inside of values are equal too.
     const queue = `q${++counter}`;
+    const start = Date.now();
     const node = await play(new NodeSide(queue), queue, steps);
+    const middle = Date.now();
     await server.client.flushall();
     const cpp = await play(new CppSide(queue), queue, steps);
     await server.client.flushall();
+    t.diagnostic(`Node ${middle - start} ms, C++ ${Date.now() - middle} ms`);
     assert.deepEqual(cpp, node);
   });
 }

@@ -22,8 +22,7 @@ using test::options;
 using test::RawClient;
 using test::text;
 
-// --- event streams
-// -------------------------------------------------------------------------------------------------
+// --- event streams ---
 
 class SseTest : public ::testing::Test {
 protected:

@@ -187,8 +187,7 @@ TEST(HttpServer, ConnectionsAboveTheLimit) {
     EXPECT_EQ(status, 200);
 }
 
-// --- stop
-// ----------------------------------------------------------------------------------------------------------
+// --- stop ---
 
 TEST(HttpServerStop, FinishesWhatRunsAndClosesTheRest) {
     std::promise<void> entered;

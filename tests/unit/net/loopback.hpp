@@ -2,6 +2,8 @@
 // test decides each byte.
 #pragma once
 
+#include "base/deadline.hpp"
+#include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/ids.hpp"
 #include "net/address.hpp"
@@ -114,6 +116,21 @@ private:
     Fd fd_;
     Address address_;
 };
+
+inline Deadline soon() {
+    return Deadline::in(std::chrono::seconds(20));
+}
+
+// What `work` throws; code internal.bug when it throws nothing.
+template <class Work>
+Error error_of(Work work) {
+    try {
+        work();
+    } catch (const Error& e) {
+        return e;
+    }
+    return {ErrorKind::bug, "internal.bug", "nothing was thrown"};
+}
 
 // Runs `script` with the first accepted connection on a thread of its own, joined at the end.
 class OneShotServer {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "loopback.hpp"
 #include "net/http_server.hpp"
 #include "net/stream.hpp"
 #include "net/wait.hpp"
@@ -15,10 +16,6 @@
 #include <string_view>
 
 namespace headrace::net::test {
-
-inline Deadline soon() {
-    return Deadline::in(std::chrono::seconds(20));
-}
 
 inline Response text(std::string body, int status = 200) {
     Response out;

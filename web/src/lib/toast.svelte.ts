@@ -11,7 +11,7 @@ class Toasts {
     const id = this.#next;
     this.#next += 1;
     this.items = [...this.items.slice(-2), { id, text, bad: false, ...more }];
-    setTimeout(() => this.drop(id), more.bad ? 12_000 : 6_000);
+    setTimeout(() => this.drop(id), more.bad || more.href ? 20_000 : 8_000);
   }
 
   problem(e: unknown): void {
