@@ -42,10 +42,7 @@ pipeline::Credential Context::credential(postgres::Connection& connection, const
 }
 
 run::WorkerSettings Context::worker_settings() const {
-    // Without its key a worker could read no credential: refuse now and not at the first run.
     require(config.key_file, "HEADRACE_KEY_FILE");
-    auto connection = connect_db();
-    credential::Store(credential::load_key_file(config.key_file)).verify_key(connection);
     return {.db = db,
             .queue_redis = queue_redis,
             .cache_redis = cache_redis,
@@ -57,6 +54,11 @@ run::WorkerSettings Context::worker_settings() const {
             .lease = config.lease,
             .sweep = config.sweep,
             .pipelines_folder = config.pipelines,
+            .verify =
+                [this](postgres::Connection& c) {
+                    // Without its key a worker could read no credential: refuse now and not at the first run.
+                    credential::Store(credential::load_key_file(config.key_file)).verify_key(c);
+                },
             .credential = [this](postgres::Connection& c, const std::string& name) { return credential(c, name); }};
 }
 

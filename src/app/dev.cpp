@@ -15,7 +15,6 @@
 #include "auth/login_token.hpp"
 #include "base/units.hpp"
 #include "bullmq/queue.hpp"
-#include "net/http_client.hpp"
 #include "pipeline/parse.hpp"
 #include "run/catalog.hpp"
 #include "run/control.hpp"
@@ -196,7 +195,6 @@ void supervise(Children& children, SignalWait& signals) {
 
 int run_dev(const DevOptions& options) {
     SignalWait signals;
-    const net::CurlGlobal curl;
     const auto data_dir = fs::absolute(options.data_dir).lexically_normal().string();
     if (options.reset) {
         fs::remove_all(data_dir);

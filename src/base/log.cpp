@@ -1,12 +1,9 @@
 #include "base/log.hpp"
 
 #include <fmt/core.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <memory>
 
 #include "base/json_text.hpp"
 #include "base/time.hpp"
@@ -20,11 +17,6 @@ struct Config {
     std::atomic<Level> level{Level::info};
     std::atomic<bool> json{::isatty(STDERR_FILENO) == 0};
     std::string role = "headrace";
-    // spdlog serialises the writers and flushes; the line itself is made here because its fields are ours.
-    std::shared_ptr<spdlog::logger> out =
-        std::make_shared<spdlog::logger>("headrace", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-
-    Config() { out->set_pattern("%v"); }
 };
 
 // The process log is the one thing that belongs to the process and not to an object.
@@ -71,8 +63,10 @@ void write(Level level, std::string_view message, std::initializer_list<Field> f
     if (level < config().level.load()) {
         return;
     }
-    const auto line = config().json.load() ? json_line(level, message, fields) : human_line(level, message, fields);
-    config().out->info(spdlog::string_view_t(line.data(), line.size()));
+    auto line = config().json.load() ? json_line(level, message, fields) : human_line(level, message, fields);
+    line += '\n';
+    // One write a line: lines of several threads do not mix, and nothing is lost when the process dies.
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace headrace::log

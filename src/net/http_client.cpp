@@ -14,16 +14,6 @@ constexpr long kept_connections = 8;
 
 }  // namespace
 
-CurlGlobal::CurlGlobal() {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        throw Error(ErrorKind::bug, "internal.bug", "libcurl cannot be set up");
-    }
-}
-
-CurlGlobal::~CurlGlobal() {
-    curl_global_cleanup();
-}
-
 HttpClient::HttpClient(HttpClientOptions options) : state_(std::make_unique<State>()) {
     state_->options = std::move(options);
     state_->multi.reset(curl_multi_init());

@@ -1,4 +1,5 @@
-// HTTP/1.1 client on libcurl for http and https. A client and its responses belong to one thread; a
+// HTTP/1.1 client on libcurl for http and https. libcurl sets itself up at the first request (thread-safe since 7.84), so
+// that a process that makes none does not pay for its TLS libraries. A client and its responses belong to one thread; a
 // response must not outlive its client. No redirects, no proxy from the environment, no cookies, no
 // retries: the caller sees what was said.
 //
@@ -23,16 +24,6 @@
 struct sockaddr;
 
 namespace headrace::net {
-
-// curl's process-wide set-up. The application makes exactly one, before any thread starts, and
-// keeps it to the end.
-class CurlGlobal {
-public:
-    CurlGlobal();
-    ~CurlGlobal();
-    CurlGlobal(const CurlGlobal&) = delete;
-    CurlGlobal& operator=(const CurlGlobal&) = delete;
-};
 
 struct HttpRequest {
     std::string method = "GET";

@@ -1,6 +1,7 @@
 #include "redis/script.hpp"
 
-#include <openssl/evp.h>
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include <vector>
 
@@ -10,13 +11,14 @@
 namespace headrace::redis {
 namespace {
 
+// The old one-shot calls on purpose: the EVP interface loads OpenSSL's providers and configuration, three megabytes of an
+// idle worker, for the names of fifty scripts. SHA-1 is Redis' choice and no security depends on it.
 std::string sha1_hex(std::string_view text) {
-    std::string digest(EVP_MAX_MD_SIZE, '\0');
-    unsigned size = 0;
-    if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha1(), nullptr) != 1) {
-        throw Error(ErrorKind::bug, "internal.bug", "SHA1 is not available");
-    }
-    digest.resize(size);
+    std::string digest(SHA_DIGEST_LENGTH, '\0');
+    SHA_CTX context;
+    SHA1_Init(&context);
+    SHA1_Update(&context, text.data(), text.size());
+    SHA1_Final(reinterpret_cast<unsigned char*>(digest.data()), &context);
     return hex_encode(digest);
 }
 

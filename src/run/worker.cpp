@@ -187,6 +187,9 @@ struct Worker::State {
 Worker::Worker(WorkerSettings settings, const pipeline::Registry& registry) : state_(std::make_unique<State>(std::move(settings), registry)) {
     auto db = state_->pool.take();
     postgres::require_schema(*db);
+    if (state_->settings.verify) {
+        state_->settings.verify(*db);
+    }
     state_->load_catalog(*db);
 }
 

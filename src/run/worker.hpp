@@ -28,6 +28,7 @@ struct WorkerSettings {
     std::chrono::milliseconds sweep{5'000};
     std::string pipelines_folder;           // "" = definitions come from elsewhere
     bool schedule = true;                   // false: no cron (headrace run, --once)
+    std::function<void(postgres::Connection&)> verify;  // called once before anything starts; may throw
     // Resolves a credential by name on the caller's connection; throws credential.*.
     std::function<pipeline::Credential(postgres::Connection&, const std::string&)> credential;
 };

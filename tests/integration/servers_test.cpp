@@ -173,7 +173,8 @@ TEST(PrivatePostgres, MakesItsClusterWholeOrNotAtAll) {
 }
 
 TEST(PrivatePostgres, ShowsTheEndOfItsLogWhenItDoesNotStart) {
-    auto options = postgres_in(open_folder());
+    const auto dir = open_folder();
+    auto options = postgres_in(dir);
     options.settings = {{"max_connections", "many"}};
     PrivatePostgres server(options);
     try {
@@ -184,6 +185,9 @@ TEST(PrivatePostgres, ShowsTheEndOfItsLogWhenItDoesNotStart) {
         EXPECT_NE(e.message().find("invalid value for parameter \"max_connections\""), std::string::npos) << e.message();
     }
     EXPECT_FALSE(server.running());
+    PrivatePostgres other(postgres_in(dir));
+    other.start({});  // the failed one keeps no lock
+    EXPECT_EQ(connect(other.url()).exec("SELECT 1 AS n").integer(0, "n"), 1);
 }
 
 TEST(PrivatePostgres, ByTcpAsksForThePassword) {

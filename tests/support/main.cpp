@@ -9,7 +9,6 @@
 
 #include <fmt/format.h>
 
-#include "net/http_client.hpp"
 #include "support/servers.hpp"
 
 namespace headrace::support {
@@ -36,7 +35,6 @@ std::uint64_t seed() {
 }
 
 int run_tests() {
-    const net::CurlGlobal curl;
     choose_seed();
     fmt::print("HEADRACE_SEED={}\n", the_seed);
     the_servers = std::make_unique<Servers>();

@@ -4,7 +4,6 @@
 #include "app/commands.hpp"
 #include "app/context.hpp"
 #include "base/log.hpp"
-#include "net/http_client.hpp"
 
 namespace headrace::app {
 namespace {
@@ -12,7 +11,6 @@ namespace {
 int work(std::chrono::seconds grace, bool schedule) {
     SignalWait signals;
     log::set_role("worker");
-    const net::CurlGlobal curl;
     const auto context = Context::load();
     auto settings = context.worker_settings();
     settings.schedule = schedule;

@@ -17,6 +17,7 @@ async function withQueue(body) {
   try {
     await body(queue, events, name);
   } finally {
+    CppWorker.killLeftOvers();
     await events.close();
     await queue.close();
   }

@@ -17,6 +17,7 @@ async function withQueue(body) {
   try {
     await body(queue, name);
   } finally {
+    CppWorker.killLeftOvers();
     await queue.close();
   }
 }
@@ -161,7 +162,7 @@ test('lost answers: finishes count, fetched jobs are adopted, nothing runs twice
   await until('all are done', async () => await completed(queue) === 600, 25_000);
   const jobs = await queue.getJobs('completed');
   assert.deepEqual(jobs.filter(job => job.attemptsStarted !== 1).map(job => job.id), []);
-  assert.equal(worker.of('completed').length, 600);
+  await until('the worker has told of each', () => worker.of('completed').length === 600);
   assert.equal(await worker.stop(), 0);
   proxy.stop();
 }));

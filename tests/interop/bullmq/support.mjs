@@ -81,7 +81,14 @@ export class CppWorker {
       this.events.push({ kind, id, text });
     });
     this.exited = once(this.process, 'exit');
+    CppWorker.alive.add(this.process);
+    this.process.on('exit', () => CppWorker.alive.delete(this.process));
   }
+
+  static alive = new Set();
+
+  // After a failed test, so that the next one has the queue for itself.
+  static killLeftOvers() { for (const process of CppWorker.alive) process.kill('SIGKILL'); }
 
   of(kind) { return this.events.filter(event => event.kind === kind); }
   ready() { return until('worker is connected', () => this.of('connected').length > 0); }

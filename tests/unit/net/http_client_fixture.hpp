@@ -64,7 +64,6 @@ protected:
                "\r\n\r\n" + body;
     }
 
-    CurlGlobal curl_;
 };
 
 }  // namespace headrace::net::test
