@@ -88,11 +88,11 @@ Api::Api(Dependencies dependencies) : services_(std::make_unique<Services>(std::
 
 Api::~Api() {
     stop();
+    services_->stop.request_stop("shutdown");
 }
 
 void Api::stop() {
     services_->events.stop();
-    services_->stop.request_stop("shutdown");
 }
 
 const Router& Api::router() const {

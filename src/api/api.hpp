@@ -57,7 +57,7 @@ public:
     net::Response handle(const net::Request& request);
     const Router& router() const;
 
-    // Ends the live streams with `bye`, so that the server can stop. Idempotent.
+    // Ends the live streams with `bye`, so that the server can stop; other requests go on. Idempotent.
     void stop();
 
 private:

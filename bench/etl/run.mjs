@@ -1,0 +1,194 @@
+// ClickHouse → Redis: Headrace, a Node worker and the floors of both servers, all in one run, on the same rows.
+//   node bench/etl/run.mjs [--rows 1000000] [--repeat 5] [--binary build/release/headrace] [--out docs/benchmarks.md]
+// The worker under test has core 0; Redis, Postgres and ClickHouse have core 1. Medians; ratios are between medians.
+import { execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { Servers, cpuOf, status } from './servers.mjs';
+
+const { values: options } = parseArgs({ options: {
+  rows: { type: 'string', default: '1000000' }, repeat: { type: 'string', default: '5' },
+  binary: { type: 'string', default: 'build/release/headrace' }, out: { type: 'string' },
+  memory: { type: 'string', default: '' },
+} });
+const rows = Number(options.rows), repeat = Number(options.repeat), binary = resolve(options.binary);
+const columns = 'user_id, email, city, segment, orders, revenue, is_active, last_seen';
+const query = (n) => `SELECT ${columns} FROM customers WHERE user_id < ${100_000_000 + n}`;
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+const servers = new Servers(1);
+await Promise.all([servers.redis(), servers.postgres(), servers.clickhouse()]);
+const redisCli = (...args) => execFileSync('redis-cli', ['-p', servers.redisPort, ...args], { encoding: 'utf8' }).trim();
+
+// 8 mixed columns, about 100 bytes a row; half of the cities are Cyrillic. Everything follows from the row's number.
+async function fill(count) {
+  await servers.sql('CREATE TABLE IF NOT EXISTS customers (user_id UInt64, email String, city String, segment String, orders Int32, revenue Float64, is_active UInt8, last_seen DateTime) ENGINE = MergeTree() ORDER BY user_id');
+  const have = Number(await servers.sql('SELECT count() FROM customers'));
+  for (let from = have; from < count; from += 1_000_000) {
+    const n = Math.min(1_000_000, count - from);
+    await servers.sql(`INSERT INTO customers SELECT 100000000 + n AS user_id,
+      concat(['olena', 'andrii.koval', 'iryna', 'm.shevchenko', 'taras', 'sofia.bondar', 'yurii', 'kateryna.m'][h % 8 + 1], '.', lower(hex(toUInt32(h))), '@mail', toString(n % 7), '.example.com') AS email,
+      ['Київ', 'Lviv', 'Одеса', 'Kharkiv', 'Дніпро', 'Warsaw', 'Вінниця', 'Chernivtsi', 'Полтава', 'Rivne', 'Суми', 'Uzhhorod'][h % 12 + 1] AS city,
+      ['loyal', 'churn_risk', 'new', 'vip', 'dormant', 'one_time_buyer', 'subscriber', 'unknown'][intDiv(h, 32) % 8 + 1] AS segment,
+      toInt32(h % 97) AS orders, (h % 1000000) / 100 AS revenue, toUInt8(intDiv(h, 512) % 2) AS is_active,
+      toDateTime(1735689600 + h % 25000000) AS last_seen
+      FROM (SELECT number + ${from} AS n, intHash32(number + ${from}) AS h FROM system.numbers LIMIT ${n})`);
+  }
+  await servers.sql('OPTIMIZE TABLE customers FINAL').catch(() => {});
+}
+
+// The commands that a client has to send for these rows, ready-made: what is left is Redis' own work and the wire.
+async function prepare() {
+  const files = {};
+  const resp = (...args) => `*${args.length}\r\n${args.map((a) => `$${Buffer.byteLength(a)}\r\n${a}\r\n`).join('')}`;
+  const open = (name) => ({ path: join(servers.dir, `${name}.resp`), fd: openSync(join(servers.dir, `${name}.resp`), 'w'), bytes: 0 });
+  const put = (file, text) => { file.bytes += writeSync(file.fd, text); };
+  files.list = open('list');
+  files.hash = open('hash');
+  const answer = await fetch(`${servers.chUrl}/?output_format_json_quote_64bit_integers=0`, { method: 'POST', body: `${query(rows)} FORMAT JSONEachRow` });
+  let chunk = [], pairs = [];
+  for await (const line of createInterface({ input: Readable.fromWeb(answer.body) })) {
+    chunk.push(line);
+    pairs.push(line.slice(11, line.indexOf(',')), line);
+    if (chunk.length === 1000) { put(files.list, resp('RPUSH', 'floor', `[${chunk.join(',')}]`)); chunk = []; }
+    if (pairs.length === 1024) { put(files.hash, resp('HSET', 'floor', ...pairs)); pairs = []; }
+  }
+  if (chunk.length) put(files.list, resp('RPUSH', 'floor', `[${chunk.join(',')}]`));
+  if (pairs.length) put(files.hash, resp('HSET', 'floor', ...pairs));
+  for (const file of Object.values(files)) closeSync(file.fd);
+  return files;
+}
+
+const timed = (command) => {
+  const start = process.hrtime.bigint();
+  execFileSync('taskset', ['-c', '0', 'bash', '-c', command], { stdio: 'ignore' });
+  return Number(process.hrtime.bigint() - start) / 1e9;
+};
+const floors = {
+  clickhouse: () => timed(`curl -sS -o /dev/null '${servers.chUrl}/' --data-binary "${query(rows)} FORMAT Native"`),
+  list: (file) => { redisCli('flushall'); return timed(`redis-cli -p ${servers.redisPort} --pipe < ${file.path}`); },
+  hash: (file) => { redisCli('flushall'); return timed(`redis-cli -p ${servers.redisPort} --pipe < ${file.path}`); },
+};
+
+// --- the Node worker: a fresh process with one warm-up for each measurement
+async function nodeRun(sink) {
+  redisCli('flushall');
+  const child = spawn('taskset', ['-c', '0', process.execPath, join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, 'node-worker.mjs')],
+    { env: { ...process.env, REDIS_PORT: String(servers.redisPort), CLICKHOUSE_URL: servers.chUrl }, stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ask = async (n) => { child.stdin.write(`${JSON.stringify({ sink, key: 'bench', query: query(n) })}\n`); return JSON.parse((await lines.next()).value); };
+  await ask(20_000);
+  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
+  const result = await ask(rows);
+  result.rss = status(child.pid, 'VmHWM');
+  child.stdin.end();
+  await new Promise((ok) => child.on('exit', ok));
+  return result;
+}
+
+// --- Headrace: the real worker process, a run triggered by the command line, figures from its history and from /proc
+const folder = join(servers.dir, 'pipelines');
+mkdirSync(folder);
+const env = { ...process.env, DATABASE_URL: servers.pgUrl, REDIS_URL: `redis://127.0.0.1:${servers.redisPort}`, HEADRACE_KEY_FILE: join(servers.dir, 'key'), HEADRACE_PIPELINES: folder, HEADRACE_LOG: 'json' };
+const headrace = (...args) => execFileSync(binary, args, { env, encoding: 'utf8' });
+const psql = (text) => execFileSync('psql', [servers.pgUrl, '-Atc', text], { encoding: 'utf8' }).trim();
+
+function definePipeline(sink, n) {
+  const as = sink === 'list' ? 'as: list, chunk_rows: 1000' : 'as: hash, field: user_id';
+  writeFileSync(join(folder, `bench.${sink}.yaml`), `version: 1\nname: bench.${sink}\nsource:\n  type: clickhouse\n  credential: ch\n  query: ${query(n)}\nsinks:\n  - { type: redis, key: bench, ${as} }\nretry: { attempts: 1, backoff: 1s, max: 1s }\ntimeout: 30m\n`);
+}
+
+async function headraceRun(sink, n = rows) {
+  redisCli('flushall');
+  definePipeline(sink, n);
+  const child = spawn('taskset', ['-c', '0', binary, 'worker', '--no-schedule'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
+  await new Promise((ok, bad) => {
+    child.stderr.on('data', (d) => { log += d; if (log.includes('"ready"')) ok(); });
+    child.on('exit', () => bad(new Error(`the worker ended: ${log}`)));
+  });
+  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
+  const before = cpuOf(child.pid);
+  const id = headrace('run', `bench.${sink}`, '--wait').split('\n')[0];
+  await wait(300); // the last counters of the process
+  const result = { rows: n, cpu: cpuOf(child.pid) - before, rss: status(child.pid, 'VmHWM'), seconds: Number(psql(`select extract(epoch from finished_at - started_at) from etl_runs where run_id = '${id}'`)) };
+  child.removeAllListeners('exit');
+  child.kill('SIGTERM');
+  await new Promise((ok) => child.on('exit', ok));
+  return result;
+}
+
+async function main() {
+  await fill(rows);
+  if (!existsSync(env.HEADRACE_KEY_FILE)) writeFileSync(env.HEADRACE_KEY_FILE, `${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')}\n`, { mode: 0o600 });
+  headrace('migrate');
+  execFileSync(binary, ['credential', 'set', 'ch', '--kind', 'clickhouse', '-s', `url=${servers.chUrl}`, '-s', 'user=default', '--host', `127.0.0.1:${servers.chPort}`], { env, input: '\n' });
+  if (options.memory) {
+    for (const n of options.memory.split(',').map(Number)) {
+      await fill(n);
+      const r = await headraceRun('list', n);
+      console.log(`${String(n).padStart(10)} rows  peak RSS ${r.rss.toFixed(1)} MiB  ${Math.round(n / r.seconds)} rows/s  ${(r.cpu / n * 1e6).toFixed(2)} CPU-s per million`);
+    }
+    return;
+  }
+  const files = await prepare();
+  const all = { curl: [], floorList: [], floorHash: [], list: [], hash: [], nodeList: [], nodeHash: [] };
+  for (let i = 0; i < repeat; i++) {
+    all.curl.push({ seconds: floors.clickhouse() });
+    all.floorList.push({ seconds: floors.list(files.list) });
+    all.floorHash.push({ seconds: floors.hash(files.hash) });
+    all.list.push(await headraceRun('list'));
+    all.hash.push(await headraceRun('hash'));
+    all.nodeList.push(await nodeRun('list'));
+    all.nodeHash.push(await nodeRun('hash'));
+    console.error(`round ${i + 1} of ${repeat}`);
+  }
+  report(all, files, (await servers.sql('SELECT version()')).trim());
+}
+
+function report(all, files, clickhouseVersion) {
+  const of = (name) => {
+    const seconds = all[name].map((r) => r.seconds);
+    const pick = (key) => (all[name][0][key] === undefined ? null : median(all[name].map((r) => r[key])));
+    return { speed: rows / median(seconds), slow: rows / Math.max(...seconds), fast: rows / Math.min(...seconds), cpu: pick('cpu'), rss: pick('rss') };
+  };
+  const f = Object.fromEntries(Object.keys(all).map((name) => [name, of(name)]));
+  const line = (title, r) => `| ${title} | ${Math.round(r.speed).toLocaleString('en')} (${Math.round(r.slow / 1000)}k..${Math.round(r.fast / 1000)}k) | ${r.cpu === null ? '' : (r.cpu / rows * 1e6).toFixed(2)} | ${r.rss === null ? '' : r.rss.toFixed(0)} |`;
+  const slower = Math.min(f.curl.speed, f.floorList.speed);
+  const slowerHash = Math.min(f.curl.speed, f.floorHash.speed);
+  const version = (cmd, args) => execFileSync(cmd, args, { encoding: 'utf8' }).split('\n')[0].trim();
+  const text = `# Benchmarks
+
+Made by \`scripts/bench\` on ${new Date().toISOString().slice(0, 10)}: ${rows.toLocaleString('en')} rows of 8 mixed columns, ${repeat} rounds, medians (slowest..fastest).
+${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB. Worker on core 0; Redis, ClickHouse (max_threads 1) and Postgres on core 1.
+${version('redis-server', ['--version']).split(' ').slice(0, 3).join(' ')} · ClickHouse ${clickhouseVersion} · ${version('psql', ['--version'])} · Node ${process.version}.
+Headrace's time is that of the whole run as its history shows it: claim, read, stage, decide, publish.
+
+| ClickHouse → Redis | rows/s | CPU-s per million rows | peak RSS MiB |
+| --- | --- | --- | --- |
+${line('Headrace, list of 1000-row chunks', f.list)}
+${line('Headrace, one hash', f.hash)}
+${line('Node worker, list', f.nodeList)}
+${line('Node worker, hash', f.nodeHash)}
+${line('floor: curl of the Native answer to /dev/null', f.curl)}
+${line(`floor: redis-cli --pipe, list (${(files.list.bytes / 1e6).toFixed(0)} MB)`, f.floorList)}
+${line(`floor: redis-cli --pipe, hash (${(files.hash.bytes / 1e6).toFixed(0)} MB)`, f.floorHash)}
+
+| ratio | value |
+| --- | --- |
+| list: Headrace / Node | ${(f.list.speed / f.nodeList.speed).toFixed(2)} |
+| list: Headrace / slower floor | ${(f.list.speed / slower * 100).toFixed(0)} % |
+| hash: Headrace / Node | ${(f.hash.speed / f.nodeHash.speed).toFixed(2)} |
+| hash: Headrace / slower floor | ${(f.hash.speed / slowerHash * 100).toFixed(0)} % |
+| list: CPU of Headrace / Node | ${(f.list.cpu / f.nodeList.cpu).toFixed(2)} |
+`;
+  console.log(text);
+  if (options.out) writeFileSync(options.out, text);
+}
+
+try { await main(); } finally { await servers.stop(); }
