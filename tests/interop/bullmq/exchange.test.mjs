@@ -23,6 +23,7 @@ async function withQueue(body) {
   }
 }
 
+const completed = queue => queue.getJobCountByTypes('completed');
 const counts = queue => queue.getJobCounts('completed', 'failed', 'delayed', 'wait', 'active', 'prioritized');
 
 test('the scripts are those of the installed package', async () => {
@@ -149,4 +150,25 @@ test('schedulers of either side are continued by the other', () => withQueue(asy
   await node.close();
   const info = await queue.getJobScheduler('s');
   assert.ok(info.iterationCount >= 5);
+}));
+
+test('a lock that is renewed never stalls', () => withQueue(async (queue, events, name) => {
+  const fast = ['--lock-ms', '1500', '--stalled-ms', '500', '--concurrency', '4'];
+  const workers = [new CppWorker(server, name, '--sleep-ms', '4000', ...fast), new CppWorker(server, name, '--sleep-ms', '4000', ...fast)];
+  await queue.addBulk(Array.from({ length: 6 }, () => ({ name: 'j', data: {} })));
+  await until('all are done', async () => await completed(queue) === 6);
+  assert.ok((await queue.getJobs('completed')).every(job => job.attemptsStarted === 1));
+  for (const worker of workers) assert.equal(await worker.stop(), 0);
+}));
+
+test('5,000 jobs at concurrency 10, each exactly once', () => withQueue(async (queue, events, name) => {
+  for (let i = 0; i < 5; ++i) {
+    await queue.addBulk(Array.from({ length: 1000 }, (_, k) => ({ name: 'j', data: { n: i * 1000 + k } })));
+  }
+  const worker = new CppWorker(server, name, '--concurrency', '10', '--quiet');
+  await until('all are done', async () => await completed(queue) === 5000, 60_000);
+  const jobs = await queue.getJobs('completed');
+  assert.equal(new Set(jobs.map(job => job.returnvalue.n)).size, 5000);
+  assert.ok(jobs.every(job => job.attemptsStarted === 1 && job.attemptsMade === 1 && job.returnvalue.n === job.data.n));
+  assert.equal(await worker.stop(), 0);
 }));
