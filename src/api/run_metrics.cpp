@@ -17,7 +17,7 @@ struct Point {
 // Counters are totals, so leaving points out loses nothing but resolution: rates between the rest are exact means.
 std::vector<Point> read_points(postgres::Connection& db, const std::string& id, std::int64_t count) {
     const auto rows = db.exec(
-        "select attempt, extract(epoch from x.at - r.started_at)::float8 as at, x.rows_read, x.rows_written, x.bytes_read from"
+        "select x.attempt, extract(epoch from x.at - r.started_at)::float8 as at, x.rows_read, x.rows_written, x.bytes_read from"
         " (select *, row_number() over (order by p.at) as n, count(*) over () as total from etl_progress p where p.run_id = $1) x"
         " join etl_runs r on r.run_id = $1"
         " where x.n = 1 or x.n = x.total or (x.n - 1) % greatest(1, ceil(x.total::float8 / greatest($2::int - 1, 1))::bigint) = 0 order by x.at",

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace {
@@ -28,7 +29,13 @@ Secret::~Secret() {
 std::string mask_url(std::string_view url) {
     const auto scheme = url.find("://");
     if (scheme == std::string_view::npos) {
-        return std::string(url);
+        // libpq also takes "host=db password=hunter2".
+        const auto word = url.find("password=");
+        if (word == std::string_view::npos) {
+            return std::string(url);
+        }
+        const auto end = std::min(url.find(' ', word), url.size());
+        return std::string(url.substr(0, word)) + "password=***" + std::string(url.substr(end));
     }
     const auto start = scheme + 3;
     const auto end = url.find_first_of("/?#", start);

@@ -24,7 +24,7 @@ private:
     std::string value_;
 };
 
-// "postgres://etl:hunter2@db/x" → "postgres://etl:***@db/x"; text without userinfo comes back as it is.
+// "postgres://etl:hunter2@db/x" → "postgres://etl:***@db/x"; "host=db password=x" → "host=db password=***"; else as it is.
 std::string mask_url(std::string_view url);
 
 }  // namespace headrace

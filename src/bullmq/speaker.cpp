@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/killpoint.hpp"
@@ -39,7 +40,8 @@ void Speaker::start(Waiter& waiter) {
 
 // --- any thread
 
-void Speaker::post(std::function<void(Mail&)> write) {
+template <class Write>
+void Speaker::post(Write&& write) {
     {
         std::lock_guard guard(mutex_);
         write(mail_);
@@ -159,9 +161,13 @@ void Speaker::turn() {
     if (connection_) {
         plan();
         send();
-        receive();
-        plan();
-        send();
+        // Asked only when poll() saw something: an answer is never there right after its question.
+        if (std::exchange(readable_, false)) {
+            receive();
+            plan();
+            send();
+        }
+        check_answers_come();
     }
     // The answer just read may have been the last that closing waited for: nothing would wake us again.
     if (!finished_closing()) {
@@ -271,14 +277,17 @@ void Speaker::receive() {
     while (!in_flight_.empty()) {
         auto reply = connection_->try_read_reply();
         if (!reply) {
-            if (Clock::now() - in_flight_.front().sent > options_.reply_timeout) {
-                throw Error(ErrorKind::transient, "redis.timeout", connection_->name() + ": no answer in time");
-            }
             return;
         }
         auto pending = std::move(in_flight_.front());
         in_flight_.pop_front();
         answered(std::move(pending), std::move(*reply));
+    }
+}
+
+void Speaker::check_answers_come() {
+    if (!in_flight_.empty() && Clock::now() - in_flight_.front().sent > options_.reply_timeout) {
+        throw Error(ErrorKind::transient, "redis.timeout", connection_->name() + ": no answer in time");
     }
 }
 
@@ -304,6 +313,7 @@ Speaker::Clock::time_point Speaker::next_wake() const {
 }
 
 void Speaker::wait() {
+    readable_ = true;  // when there is no time to ask poll(): a flood of notes must not keep answers unread
     if (connection_ && !outbox_.empty()) {
         return;
     }
@@ -329,8 +339,8 @@ void Speaker::wait() {
     if (entries[1].revents != 0) {
         waker_.drain();
     }
-    if (connection_ && in_flight_.empty() && (entries[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
-        connection_->peer_is_gone()) {
+    readable_ = entries[0].revents != 0;
+    if (connection_ && in_flight_.empty() && readable_ && connection_->peer_is_gone()) {
         throw Error(ErrorKind::transient, "redis.connect", connection_->name() + ": the server closed the connection");
     }
 }

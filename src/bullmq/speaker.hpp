@@ -79,7 +79,9 @@ private:
     void connection_failed(const Error& error);
     void reconnect();
     bool finished_closing();
-    void post(std::function<void(Mail&)> write);
+    void check_answers_come();
+    template <class Write>
+    void post(Write&& write);
     Clock::time_point next_wake() const;
 
     // fetching.cpp: when to fetch and what a fetch brings
@@ -121,6 +123,7 @@ private:
     std::deque<Pending> outbox_;     // to be written
     std::deque<Pending> in_flight_;  // written, in order
     std::size_t fetching_ = 0;       // plain fetches in outbox_ or in_flight_
+    bool readable_ = false;          // poll() saw something at the connection
     bool drained_ = false;           // the last fetch brought nothing
     bool waiting_ = false;           // the waiter is armed
     bool paused_now_ = false;

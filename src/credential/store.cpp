@@ -58,20 +58,25 @@ void audit(Connection& c, std::string_view by, std::string_view action, std::str
 }  // namespace
 
 void Store::verify_key(Connection& db) const {
-    const auto kek_id = hex_encode(key_.id());
-    const auto rows = db.exec("select kek_id, check_value from etl_keys");
-    for (std::size_t i = 0; i < rows.rows(); ++i) {
-        const auto stored = rows.bytes(i, "check_value");
-        const auto mine = key_.check_value();
-        if (rows.text(i, "kek_id") == kek_id && stored.size() == mine.size() &&
-            sodium_memcmp(stored.data(), mine.data(), mine.size()) == 0) {
-            return;
+    db.transaction([&](Connection& c) {
+        // Two first starts with different keys must not both win.
+        c.exec("lock table etl_keys in share row exclusive mode");
+        const auto kek_id = hex_encode(key_.id());
+        const auto rows = c.exec("select kek_id, check_value from etl_keys");
+        for (std::size_t i = 0; i < rows.rows(); ++i) {
+            const auto stored = rows.bytes(i, "check_value");
+            const auto mine = key_.check_value();
+            if (rows.text(i, "kek_id") == kek_id && stored.size() == mine.size() &&
+                sodium_memcmp(stored.data(), mine.data(), mine.size()) == 0) {
+                return;
+            }
         }
-    }
-    if (!rows.empty()) {
-        throw Error(ErrorKind::permanent, "credential.key_wrong", "this master key did not encrypt the credentials of this database");
-    }
-    db.exec("insert into etl_keys (kek_id, check_value) values ($1, $2) on conflict do nothing", {kek_id, Param::bytes(key_.check_value())});
+        const auto sealed = c.exec("select exists (select 1 from etl_credential_versions) as x").boolean(0, "x");
+        if (!rows.empty() || sealed) {
+            throw Error(ErrorKind::permanent, "credential.key_wrong", "this master key did not encrypt the credentials of this database");
+        }
+        c.exec("insert into etl_keys (kek_id, check_value) values ($1, $2)", {kek_id, Param::bytes(key_.check_value())});
+    });
 }
 
 std::vector<Listed> Store::list(Connection& db) const {

@@ -248,6 +248,7 @@ TEST(BadStart, PortIsTaken) {
     support::HeadraceProcess first({"api"}, env);
     ASSERT_TRUE(first.wait_for_log("ready", std::chrono::seconds(20))) << first.log();
     const auto address = app::file_tail(stack.folder() + "/address", 1);
+    std::erase_if(env, [](const auto& pair) { return pair.first == "HEADRACE_LISTEN"; });
     env.emplace_back("HEADRACE_LISTEN", address.substr(address.find("127"), address.find('\n') - address.find("127")));
     support::HeadraceProcess second({"api"}, env);
     ASSERT_TRUE(second.wait(std::chrono::seconds(20)));

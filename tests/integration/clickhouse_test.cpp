@@ -14,7 +14,6 @@
 namespace headrace {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
@@ -25,9 +24,9 @@ struct Access {
 
 struct Wish {
     std::string query;
-    std::map<std::string, std::string> values;
-    std::vector<std::string> settings;
-    StopToken stop;
+    std::map<std::string, std::string> values = {};
+    std::vector<std::string> settings = {};
+    StopToken stop = {};
     Deadline deadline = Deadline::in(seconds(60));
 };
 
@@ -35,7 +34,7 @@ std::unique_ptr<pipeline::Source> open_source(const Wish& wish, std::optional<Ac
     auto& server = support::servers().clickhouse();
     pipeline::Part part;
     part.type = "clickhouse";
-    part.options.values = wish.values;
+    part.options.values.insert(wish.values.begin(), wish.values.end());
     part.options.values["query"] = wish.query;
     part.options.lists["settings"] = wish.settings;
     pipeline::Credential credential;
@@ -102,14 +101,13 @@ std::size_t running(const std::string& text) {
     return std::stoul(ask("SELECT count() FROM system.processes WHERE query LIKE '%" + text + "%' AND query NOT LIKE '%system.processes%'"));
 }
 
-// Waits for what another process does; looks every 20 ms.
+// Asks the server again and again; each question is a wait of its own.
 bool soon(const std::function<bool()>& done, seconds patience = seconds(20)) {
     const auto until = Deadline::in(patience);
     while (!done()) {
         if (until.passed()) {
             return false;
         }
-        std::this_thread::sleep_for(milliseconds(20));
     }
     return true;
 }
@@ -131,7 +129,7 @@ TEST(ClickHouse, EveryTypeAsTheServerSaysIt) {
     };
     const std::string settings = "allow_experimental_low_cardinality_type=1&output_format_json_quote_64bit_integers=0";
     for (const auto& query : queries) {
-        const auto ours = read({query, {}, {"allow_experimental_low_cardinality_type", "1"}, {}, Deadline::in(seconds(60))});
+        const auto ours = read({query, {}, {"allow_experimental_low_cardinality_type", "1"}});
         ASSERT_EQ(ours.code, "") << query << ": " << ours.message;
         std::string text;
         for (const auto& row : ours.rows) {
@@ -140,18 +138,18 @@ TEST(ClickHouse, EveryTypeAsTheServerSaysIt) {
         EXPECT_EQ(text, ask(query + " FORMAT JSONEachRow", settings)) << query;
     }
     // A time has no zone in the server's JSON.
-    const auto time = read({"SELECT toDateTime('2026-11-21 18:00:01', 'Europe/Kiev') AS a", {}, {}, {}, Deadline::in(seconds(60))});
+    const auto time = read({"SELECT toDateTime('2026-11-21 18:00:01', 'Europe/Kiev') AS a"});
     EXPECT_EQ(time.rows.at(0), R"({"a":"2026-11-21T16:00:01.000Z"})");
 }
 
 TEST(ClickHouse, EmptyDictionariesInArrays) {
     const auto out = read({"SELECT CAST([], 'Array(LowCardinality(String))') AS a, number AS b FROM system.numbers LIMIT 2",
-                           {}, {"allow_experimental_low_cardinality_type", "1"}, {}, Deadline::in(seconds(60))});
+                           {}, {"allow_experimental_low_cardinality_type", "1"}});
     EXPECT_EQ(out.rows, (std::vector<std::string>{R"({"a":[],"b":0})", R"({"a":[],"b":1})"})) << out.message;
 }
 
 TEST(ClickHouse, EmptyResultKeepsItsColumns) {
-    const auto out = read({"SELECT number AS n, toString(number) AS s FROM system.numbers WHERE 0 LIMIT 1 -- end", {}, {}, {}, Deadline::in(seconds(60))});
+    const auto out = read({"SELECT number AS n, toString(number) AS s FROM system.numbers WHERE 0 LIMIT 1 -- end"});
     ASSERT_EQ(out.code, "") << out.message;
     ASSERT_EQ(out.schema.size(), 2U);
     EXPECT_EQ(out.schema.fields[0].kind, data::Kind::uint64);
@@ -160,7 +158,7 @@ TEST(ClickHouse, EmptyResultKeepsItsColumns) {
 
 TEST(ClickHouse, BatchesStaySmall) {
     const auto out = read({"SELECT number AS n, toString(number) AS s, toString(cityHash64(number)) AS h FROM system.numbers LIMIT 2000000",
-                           {}, {}, {}, Deadline::in(seconds(60))}, std::nullopt, false);
+                           {}, {}}, std::nullopt, false);
     EXPECT_EQ(out.count, 2'000'000U) << out.message;
     EXPECT_LE(out.largest_batch, 2 * data::target_batch_bytes);
 }
@@ -170,11 +168,10 @@ TEST(ClickHouse, Refusals) {
     EXPECT_NE(read({"SELECT 1 FROM nope"}).message.find("nope doesn't exist"), std::string::npos);
     EXPECT_EQ(read({"SELEC 1"}).code, "source.query");
     EXPECT_EQ(read({"SELECT 1", {}, {"no_such_setting", "1"}}).code, "source.query");
-    EXPECT_EQ(read({"SELECT 1", {{"database", "nope"}}}).kind == ErrorKind::bug, false);
-    const auto wrong = read({"SELECT 1"}, Access{"headrace", "wrong"});
+    const auto wrong = read({"SELECT 1"}, Access{"headrace", "hunter2"});
     EXPECT_EQ(wrong.code, "source.auth");
     EXPECT_EQ(wrong.kind, ErrorKind::unauthorized);
-    EXPECT_EQ(wrong.message.find("wrong"), wrong.message.find("wrong", 0));
+    EXPECT_EQ(wrong.message.find("hunter2"), std::string::npos);
     EXPECT_EQ(read({"SELECT 1"}, Access{"nobody", "x"}).code, "source.auth");
     EXPECT_EQ(read({"SELECT sumState(toUInt8(1)) AS s"}).code, "source.unsupported");
 }
@@ -195,7 +192,7 @@ TEST(ClickHouse, AFailureAfterTheFirstMegabyte) {
 
 TEST(ClickHouse, TheServersTimeout) {
     const std::string query = "SELECT sum(sipHash64(number)) AS s FROM system.numbers";
-    const auto out = read({query, {}, {"max_execution_time", "1"}, {}, Deadline::in(seconds(60))});
+    const auto out = read({query, {}, {"max_execution_time", "1"}});
     EXPECT_EQ(out.code, "source.timeout") << out.message;
     EXPECT_EQ(out.kind, ErrorKind::transient);
 }

@@ -21,7 +21,7 @@ namespace headrace::source::clickhouse {
 namespace {
 
 constexpr std::size_t most_error_text = 64 * 1024;
-constexpr std::size_t late_words = 256 * 1024;  // received after a failure, to see whether the server explains it
+constexpr std::size_t late_words = 64 * 1024;   // received after a failure, to see whether the server explains it
 constexpr auto connect_patience = std::chrono::seconds(15);
 constexpr auto kill_patience = std::chrono::seconds(5);
 // Servers before 23.11 close an idle connection after 3 s.
