@@ -78,6 +78,7 @@ private:
     std::vector<std::string> open_;
     std::uint64_t dropped_ = 0;
     Counters written_;                                     // as of the last progress point
+    bool zero_written_ = false;                            // the point at the start, without which nothing has a rate
 };
 
 class JournalWriter {

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <thread>
+#include <utility>
 
 #include "base/log.hpp"
 #include "redis/connection.hpp"
@@ -154,6 +155,11 @@ void JournalWriter::State::collect(Journal& journal, Bundle& out) {
         return;
     }
     last = c;
+    if (!std::exchange(journal.zero_written_, true)) {
+        out.progress.push_back({{"run", journal.run_id_}, {"aid", nullptr}, {"attempt", journal.attempt_},
+                                {"at", format_rfc3339(journal.started_at_)}, {"rr", 0}, {"rw", 0}, {"rj", 0}, {"rf", 0}, {"br", 0},
+                                {"bw", 0}});
+    }
     const auto at = now();
     out.progress.push_back({{"run", journal.run_id_}, {"aid", journal.attempt_id_}, {"attempt", journal.attempt_},
                             {"at", format_rfc3339(at)}, {"rr", c.rows_read}, {"rw", c.rows_written}, {"rj", c.rows_rejected},
