@@ -76,9 +76,15 @@ std::vector<Planned> plan(Connection& c, std::string_view pipeline) {
     const auto now = row.time(0, "now").value_or(Timestamp());
     const auto cron = Cron::parse(row.text(0, "cron"), row.text(0, "timezone"));
     const auto catchup = parse_catchup(row.text(0, "catchup")).value_or(Catchup::last);
-    const auto due = due_slots(cron, row.time(0, "slots_through").value_or(now), now, catchup,
+    auto due = due_slots(cron, row.time(0, "slots_through").value_or(now), now, catchup,
                                milliseconds(row.integer(0, "catchup_window")), most_slots);
-    for (const auto& slot : due) {
+    // `last` makes up for silence; where a slot is on time there is none to make up for.
+    const bool on_time = std::any_of(due.begin(), due.end(), [](const DueSlot& slot) { return slot.run && slot.reason.empty(); });
+    for (auto& slot : due) {
+        if (catchup == Catchup::last && on_time && slot.run && !slot.reason.empty()) {
+            slot.run = false;
+            slot.reason = "missed: a newer slot is on time";
+        }
         const auto reason = why_not(c, row, slot);
         if (auto run_id = insert_slot(c, row, slot, reason); !run_id.empty()) {
             planned.push_back({std::move(run_id), std::string(pipeline), !reason.empty()});

@@ -327,8 +327,8 @@ TEST_F(ApiIntegration, shows_a_run_with_its_parts) {
     EXPECT_EQ(run.at("error").at("code"), "source.incomplete");
     EXPECT_EQ(run.at("trigger").at("kind"), "manual");
     EXPECT_TRUE(run.at("trigger").at("by").is_null());
-    EXPECT_EQ(run.at("previousRunId"), before);
-    EXPECT_EQ(run.at("nextRunId"), after);
+    EXPECT_EQ(run.at("previousRunId").as_string(), before);
+    EXPECT_EQ(run.at("nextRunId").as_string(), after);
     EXPECT_EQ(run.at("steps").as_array().at(1).at("rows"), 7);
     EXPECT_EQ(run.at("attempts").as_array().at(0).at("outcome"), "worker_died");
     EXPECT_EQ(run.at("attempts").as_array().at(1).at("outcome"), "running");
@@ -487,7 +487,7 @@ TEST_F(ApiIntegration, triggers_once_for_each_key) {
     const auto busy = trigger("p");
     EXPECT_EQ(busy.status, 409);
     EXPECT_EQ(code(busy), "run.already_active");
-    EXPECT_EQ(object(busy).at("runId"), id);
+    EXPECT_EQ(object(busy).at("runId").as_string(), id);
     const auto missing = post("/api/etl/pipelines/p/runs");
     EXPECT_EQ(missing.status, 400);
     EXPECT_EQ(code(missing), "api.bad_request");
@@ -567,7 +567,7 @@ TEST_F(ApiIntegration, cancels_and_retries) {
     ASSERT_EQ(retried.status, 202) << retried.body;
     const auto run = object(retried);
     EXPECT_EQ(run.at("trigger").at("kind"), "retry");
-    EXPECT_EQ(run.at("trigger").at("retryOf"), running);
+    EXPECT_EQ(run.at("trigger").at("retryOf").as_string(), running);
     EXPECT_EQ(run.at("trigger").at("force"), true);
     EXPECT_EQ(post("/api/etl/runs/" + running + "/retry").status, 400) << "needs a key";
     EXPECT_EQ(code(post("/api/etl/runs/01939393-0000-7000-8000-000000000001/retry", "", {{"Idempotency-Key", make_uuid_v4()}})), "run.not_found");
@@ -904,7 +904,7 @@ TEST_F(ApiIntegration, tells_the_stream_what_it_did_itself) {
     const auto id = text(object(trigger("p")).at("id"));
     const auto created = stream.next_real();
     EXPECT_EQ(created.name, "run.created");
-    EXPECT_EQ(json::parse(created.data).at("run").at("id"), id);
+    EXPECT_EQ(json::parse(created.data).at("run").at("id").as_string(), id);
     post("/api/etl/runs/" + id + "/cancel");
     EXPECT_EQ(json::parse(stream.next_real().data).at("run").at("state"), "cancelled");
     send("PATCH", "/api/etl/pipelines/p", R"({"paused":true})", {{"If-Match", "*"}});

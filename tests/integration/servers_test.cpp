@@ -136,7 +136,11 @@ TEST(PrivatePostgres, RefusesASecondOwnerAndEndsAnOrphan) {
     std::ifstream in(dir + "/pg/pid");
     pid_t orphan = 0;
     in >> orphan;
-    ASSERT_EQ(::kill(orphan, 0), 0);
+    struct Sweep {  // a stopped server must not outlive a failed test
+        Fd process;
+        ~Sweep() { signal_process(process, SIGKILL); }
+    } sweep{open_process(orphan)};
+    ASSERT_TRUE(sweep.process);
     second.start({});
     EXPECT_NE(second.pid(), orphan);
     EXPECT_EQ(connect(second.url()).exec("SELECT 1 AS n").integer(0, "n"), 1);

@@ -26,10 +26,11 @@ YAML::Node resolved(const YAML::Node& root, const YAML::Node& node) {
     if (!reference) {
         return node;
     }
-    YAML::Node at = YAML::Clone(root);
+    YAML::Node at;
+    at.reset(root);
     std::stringstream path(reference.Scalar().substr(2));
     for (std::string part; std::getline(path, part, '/');) {
-        at = YAML::Clone(at[part]);
+        at.reset(at[part]);
     }
     return at;
 }
