@@ -72,7 +72,8 @@ build_program() {
     shift
     [ "$preset" != release ] || tests=OFF
     phase "configure $preset" cmake --preset "$preset" -DHEADRACE_TESTS=$tests
-    phase "build $preset" ninja -C "build/$preset" -j "$(nproc)" "$@"
+    # Through the preset: its environment lets ccache share objects between checkouts.
+    phase "build $preset" cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target} "$@"
 }
 
 # The page into web/dist, when its sources are not those of the last time.

@@ -1,11 +1,11 @@
 // Decoding ClickHouse's Native format from memory: bytes/s of input and rows/s on one core, beside the floor (memcpy).
+#include "customers.hpp"
+#include "source/clickhouse/decode.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <cstring>
 #include <string>
-
-#include "customers.hpp"
-#include "source/clickhouse/decode.hpp"
 
 namespace headrace::bench {
 namespace {
@@ -78,30 +78,40 @@ void decode(benchmark::State& state, const std::string& bytes) {
 void decode_mixed(benchmark::State& state) {
     decode(state, customers_block());
 }
+
 BENCHMARK(decode_mixed);
 
 void decode_fixed(benchmark::State& state) {
-    decode(state, head(3) + column("user_id", "UInt64", [](auto& out, const Customer& c) { put(out, c.user_id); }) +
-                      column("revenue", "Float64", [](auto& out, const Customer& c) { put(out, c.revenue); }) +
-                      column("day", "Int64", [](auto& out, const Customer& c) { put(out, std::int64_t{c.last_seen}); }));
+    decode(
+        state,
+        head(3) + column("user_id", "UInt64", [](auto& out, const Customer& c) { put(out, c.user_id); }) +
+            column("revenue", "Float64", [](auto& out, const Customer& c) { put(out, c.revenue); }) +
+            column("day", "Int64", [](auto& out, const Customer& c) { put(out, std::int64_t{c.last_seen}); })
+    );
 }
+
 BENCHMARK(decode_fixed);
 
 void decode_narrow(benchmark::State& state) {
-    decode(state, head(3) + column("orders", "Int32", [](auto& out, const Customer& c) { put(out, c.orders); }) +
-                      column("last_seen", "DateTime", [](auto& out, const Customer& c) { put(out, c.last_seen); }) +
-                      column("is_active", "UInt8", [](auto& out, const Customer& c) { put(out, c.is_active); }));
+    decode(state, head(3) + column("orders", "Int32", [](auto& out, const Customer& c) {
+                      put(out, c.orders);
+                  }) + column("last_seen", "DateTime", [](auto& out, const Customer& c) {
+                      put(out, c.last_seen);
+                  }) + column("is_active", "UInt8", [](auto& out, const Customer& c) { put(out, c.is_active); }));
 }
+
 BENCHMARK(decode_narrow);
 
 void decode_strings(benchmark::State& state) {
     decode(state, head(1) + column("email", "String", [](auto& out, const Customer& c) { out += text(c.email); }));
 }
+
 BENCHMARK(decode_strings);
 
 void decode_short_strings(benchmark::State& state) {
     decode(state, head(1) + column("city", "String", [](auto& out, const Customer& c) { out += text(c.city); }));
 }
+
 BENCHMARK(decode_short_strings);
 
 void decode_nullable(benchmark::State& state) {
@@ -113,6 +123,7 @@ void decode_nullable(benchmark::State& state) {
     values.insert(text("n").size() + text("Nullable(UInt64)").size(), flags);
     decode(state, head(1) + values);
 }
+
 BENCHMARK(decode_nullable);
 
 void floor_memcpy_block(benchmark::State& state) {
@@ -127,6 +138,7 @@ void floor_memcpy_block(benchmark::State& state) {
     state.SetItemsProcessed(times * block_rows);
     state.SetBytesProcessed(times * static_cast<std::int64_t>(bytes.size()));
 }
+
 BENCHMARK(floor_memcpy_block);
 
 }  // namespace

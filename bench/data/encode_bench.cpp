@@ -1,12 +1,12 @@
 // JSON encoding of batches: rows/s and bytes/s of output on one core, beside the floor (memcpy of the same output).
+#include "customers.hpp"
+#include "data/json.hpp"
+
 #include <benchmark/benchmark.h>
 
 #include <bit>
 #include <cstring>
 #include <string>
-
-#include "customers.hpp"
-#include "data/json.hpp"
 
 namespace headrace::bench {
 namespace {
@@ -17,8 +17,15 @@ constexpr std::size_t batch_rows = 10'000;
 
 data::Batch customers_batch() {
     data::Schema schema;
-    schema.fields = {{"user_id", Kind::uint64}, {"email", Kind::string},    {"city", Kind::string},     {"segment", Kind::string},
-                     {"orders", Kind::int64},   {"revenue", Kind::float64}, {"is_active", Kind::int64}, {"last_seen", Kind::timestamp}};
+    schema.fields = {
+        {"user_id", Kind::uint64},
+        {"email", Kind::string},
+        {"city", Kind::string},
+        {"segment", Kind::string},
+        {"orders", Kind::int64},
+        {"revenue", Kind::float64},
+        {"is_active", Kind::int64},
+        {"last_seen", Kind::timestamp}};
     data::Batch batch(schema);
     for (std::uint32_t i = 0; i < batch_rows; ++i) {
         const auto c = customer(i);
@@ -51,6 +58,7 @@ void encode_mixed(benchmark::State& state) {
     }
     report(state, batch.rows(), out.size());
 }
+
 BENCHMARK(encode_mixed);
 
 void floor_memcpy(benchmark::State& state) {
@@ -67,6 +75,7 @@ void floor_memcpy(benchmark::State& state) {
     }
     report(state, batch.rows(), out.size());
 }
+
 BENCHMARK(floor_memcpy);
 
 // One column alone.
@@ -92,6 +101,7 @@ void encode_uint64(benchmark::State& state) {
     }
     encode_column(state, column);
 }
+
 BENCHMARK(encode_uint64);
 
 void encode_float64_price(benchmark::State& state) {
@@ -101,6 +111,7 @@ void encode_float64_price(benchmark::State& state) {
     }
     encode_column(state, column);
 }
+
 BENCHMARK(encode_float64_price);
 
 void encode_float64_any(benchmark::State& state) {
@@ -110,6 +121,7 @@ void encode_float64_any(benchmark::State& state) {
     }
     encode_column(state, column);
 }
+
 BENCHMARK(encode_float64_any);
 
 void encode_timestamp(benchmark::State& state) {
@@ -119,6 +131,7 @@ void encode_timestamp(benchmark::State& state) {
     }
     encode_column(state, column);
 }
+
 BENCHMARK(encode_timestamp);
 
 void encode_text(benchmark::State& state, std::string_view sample) {
@@ -128,6 +141,7 @@ void encode_text(benchmark::State& state, std::string_view sample) {
     }
     encode_column(state, column);
 }
+
 BENCHMARK_CAPTURE(encode_text, ascii_short, "Chernivtsi");
 BENCHMARK_CAPTURE(encode_text, ascii, "a longer text of plain ASCII letters, such as the name of a product, 64 b");
 BENCHMARK_CAPTURE(encode_text, cyrillic_short, "Дніпро");

@@ -1,18 +1,19 @@
 #include "api/api.hpp"
 
-#include <fmt/core.h>
-
-#include <algorithm>
-
 #include "api/problem.hpp"
 #include "api/services.hpp"
 #include "base/log.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace headrace::api {
 namespace {
 
 constexpr std::string_view content_policy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src "
+    "'self'; "
     "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
 bool is_api(std::string_view path) {
@@ -73,15 +74,29 @@ void check_origin(const net::Request& request, bool with_session) {
 
 void log_failure(const Error& error, const net::Request& request) {
     if (outside_of(error).status >= 500) {
-        log::error("a request failed", {{"request", request.id}, {"method", request.method}, {"path", request.path}, {"error", error.what()}});
+        log::error(
+            "a request failed",
+            {{"request", request.id}, {"method", request.method}, {"path", request.path}, {"error", error.what()}}
+        );
     }
 }
 
 }  // namespace
 
 Api::Api(Dependencies dependencies) : services_(std::make_unique<Services>(std::move(dependencies))) {
-    for (const auto add : {add_health, add_meta, add_prometheus, add_auth, add_pipelines, add_runs, add_run_actions, add_logs,
-                           add_run_metrics, add_cron, add_events, add_credentials}) {
+    for (const auto add :
+         {add_health,
+          add_meta,
+          add_prometheus,
+          add_auth,
+          add_pipelines,
+          add_runs,
+          add_run_actions,
+          add_logs,
+          add_run_metrics,
+          add_cron,
+          add_events,
+          add_credentials}) {
         add(router_, *services_);
     }
 }
@@ -125,7 +140,9 @@ void Api::check_host(const net::Request& request) const {
     const auto colon = host.rfind(':');
     const bool port = colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos;
     const auto name = port ? host.substr(0, colon) : host;
-    if (std::none_of(hosts.begin(), hosts.end(), [&](const std::string& known) { return net::equal_no_case(known, name); })) {
+    if (std::none_of(hosts.begin(), hosts.end(), [&](const std::string& known) {
+            return net::equal_no_case(known, name);
+        })) {
         throw Problem("api.bad_request", "this server is not meant to be addressed by that host name");
     }
 }
@@ -141,7 +158,8 @@ net::Response Api::answer_api(const net::Request& request) {
         if (match.allow.empty()) {
             throw Problem("api.not_found", "there is no such address");
         }
-        throw Problem("api.method_not_allowed", fmt::format("allowed here: {}", match.allow)).with_header("Allow", match.allow);
+        throw Problem("api.method_not_allowed", fmt::format("allowed here: {}", match.allow))
+            .with_header("Allow", match.allow);
     }
     const auto& route = *match.route;
     Call call{request, std::move(match.path), nullptr};

@@ -4,15 +4,9 @@
 //   net::HttpServer server(options, [&](const net::Request& r) { return api.handle(r); });
 //   …                        // at the end: api.stop(), server.stop(deadline)
 //
-// Thread-safe. Owns one thread (live events). Everything is answered, errors as problem documents; nothing escapes handle().
+// Thread-safe. Owns one thread (live events). Everything is answered, errors as problem documents; nothing escapes
+// handle().
 #pragma once
-
-#include <chrono>
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
 #include "api/problem.hpp"
 #include "api/router.hpp"
@@ -22,26 +16,34 @@
 #include "redis/options.hpp"
 #include "run/events.hpp"
 
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
 namespace headrace::api {
 
 struct Dependencies {
-    postgres::Pool& db;                  // must live longer; one connection per handler thread, and one or two more
-    redis::Options redis;                // sessions, live events, queue counts
-    auth::SessionOptions sessions;       // SESSION_SECRET …; cursors are signed with a key made from the first secret
+    postgres::Pool& db;             // must live longer; one connection per handler thread, and one or two more
+    redis::Options redis;           // sessions, live events, queue counts
+    auth::SessionOptions sessions;  // SESSION_SECRET …; cursors are signed with a key made from the first secret
     // Sends what the outbox holds (run::dispatch) right after a run was made. Best effort: it may throw, the sweep of a
     // worker sends what stays. Empty: always left to the sweep.
     std::function<void(postgres::Connection&)> send_jobs;
-    std::string queue = "etl";           // for the counts in /api/metrics
+    std::string queue = "etl";  // for the counts in /api/metrics
     std::string prefix = "bull";
     std::string event_stream = std::string(run::default_stream);
-    std::string web_folder;              // the built page (web/dist); "" or not there: a plain page says how to build it
-    bool dev_login = false;              // POST /api/auth/dev-login takes tokens of auth::create_login_token
+    std::string web_folder;  // the built page (web/dist); "" or not there: a plain page says how to build it
+    bool dev_login = false;  // POST /api/auth/dev-login takes tokens of auth::create_login_token
     std::string version = "0";
     std::string commit;
     // Names under which clients may address this server ("localhost", "etl.example.com"), without port; any other Host
     // is refused, which stops DNS rebinding. Empty: any.
     std::vector<std::string> hosts;
-    std::chrono::milliseconds event_ping{15'000};  // of live streams; sessions and runs of streams are looked at as often
+    std::chrono::milliseconds event_ping{
+        15'000};  // of live streams; sessions and runs of streams are looked at as often
 };
 
 struct Services;

@@ -1,9 +1,8 @@
 // /api/auth: the one-time login of dev mode, logout, and who am I.
-#include "auth/login_token.hpp"
-
 #include "api/input.hpp"
 #include "api/problem.hpp"
 #include "api/services.hpp"
+#include "auth/login_token.hpp"
 #include "base/log.hpp"
 
 namespace headrace::api {
@@ -65,10 +64,17 @@ net::Response me(const Call& call) {
 
 void add_auth(Router& router, Services& services) {
     const auto viewer = Policy::at_least(auth::Role::viewer);
-    router.add("POST", "/api/auth/dev-login", Policy::anyone(), [&services](const Call& call) { return dev_login(services, call); })
+    router
+        .add(
+            "POST",
+            "/api/auth/dev-login",
+            Policy::anyone(),
+            [&services](const Call& call) { return dev_login(services, call); }
+        )
         .takes_body({"application/json"});
-    router.add("POST", "/api/auth/logout", viewer, [&services](const Call& call) { return logout(services, call); })
-        .takes_body({"application/json"});
+    router.add(
+              "POST", "/api/auth/logout", viewer, [&services](const Call& call) { return logout(services, call); }
+    ).takes_body({"application/json"});
     router.add("GET", "/api/auth/me", viewer, [](const Call& call) { return me(call); });
 }
 

@@ -1,8 +1,8 @@
 // /api/credentials: names only; secrets are never read here.
+#include "api/services.hpp"
+
 #include <map>
 #include <set>
-
-#include "api/services.hpp"
 
 namespace headrace::api {
 namespace {
@@ -10,7 +10,8 @@ namespace {
 net::Response list(Services& services) {
     auto db = services.db();
     const auto users = db->exec(
-        "select p.name, c.credential from etl_pipelines p cross join lateral (select p.summary->'source'->>'credential' as credential"
+        "select p.name, c.credential from etl_pipelines p cross join lateral (select "
+        "p.summary->'source'->>'credential' as credential"
         " union select s->>'credential' from jsonb_array_elements(case jsonb_typeof(p.summary->'sinks') when 'array'"
         " then p.summary->'sinks' else '[]'::jsonb end) s) c where not p.removed and c.credential is not null"
     );
@@ -36,7 +37,13 @@ net::Response list(Services& services) {
 }  // namespace
 
 void add_credentials(Router& router, Services& services) {
-    router.add("GET", "/api/credentials", Policy::at_least(auth::Role::op), [&services](const Call&) { return list(services); })
+    router
+        .add(
+            "GET",
+            "/api/credentials",
+            Policy::at_least(auth::Role::op),
+            [&services](const Call&) { return list(services); }
+        )
         .in_background();
 }
 

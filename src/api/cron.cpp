@@ -12,7 +12,9 @@ net::Response preview(const Call& call) {
     const auto zone = query_text(call.request, "tz", 64);
     const auto count = query_integer(call.request, "count", 1, 50).value_or(5);
     if (!expression || !zone) {
-        throw Problem("api.bad_request", expression ? "the query parameter tz is missing" : "the query parameter expr is missing");
+        throw Problem(
+            "api.bad_request", expression ? "the query parameter tz is missing" : "the query parameter expr is missing"
+        );
     }
     const auto cron = parse_schedule(*expression, *zone, "#/expr", "#/tz");
     const auto seen = schedule::preview(cron, now(), static_cast<int>(count));
@@ -28,7 +30,8 @@ net::Response preview(const Call& call) {
 }  // namespace
 
 void add_cron(Router& router, Services&) {
-    router.add("GET", "/api/etl/cron/preview", Policy::at_least(auth::Role::viewer), preview).takes_query({"expr", "tz", "count"});
+    router.add("GET", "/api/etl/cron/preview", Policy::at_least(auth::Role::viewer), preview)
+        .takes_query({"expr", "tz", "count"});
 }
 
 }  // namespace headrace::api

@@ -1,15 +1,15 @@
 #include "api/cursor.hpp"
 
-#include <fmt/core.h>
-#include <sodium.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
-
 #include "api/json_writer.hpp"
 #include "api/problem.hpp"
 #include "auth/cookie.hpp"
 #include "base/encoding.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+
+#include <fmt/core.h>
+#include <sodium.h>
 
 namespace headrace::api {
 namespace {
@@ -44,7 +44,8 @@ Cursor CursorCodec::decode(std::string_view text, std::string_view filter) const
     }
     const auto payload = text.substr(0, dot);
     const auto expected = mac(key_, payload);
-    if (text.size() - dot - 1 != expected.size() || sodium_memcmp(expected.data(), text.data() + dot + 1, expected.size()) != 0) {
+    if (text.size() - dot - 1 != expected.size() ||
+        sodium_memcmp(expected.data(), text.data() + dot + 1, expected.size()) != 0) {
         throw refused("the cursor was not made by this server");
     }
     const auto bytes = base64url_decode(payload);

@@ -1,11 +1,11 @@
-// Page cursors: base64url(JSON) + "." + a short MAC. They survive restarts and are good at every api process, because the
-// key comes from SESSION_SECRET. A cursor belongs to its filters. Immutable, thread-safe.
+// Page cursors: base64url(JSON) + "." + a short MAC. They survive restarts and are good at every api process, because
+// the key comes from SESSION_SECRET. A cursor belongs to its filters. Immutable, thread-safe.
 #pragma once
+
+#include "base/secret.hpp"
 
 #include <string>
 #include <string_view>
-
-#include "base/secret.hpp"
 
 namespace headrace::api {
 

@@ -1,20 +1,20 @@
 // One client of EventTail; guarded by its mutex.
 #pragma once
 
+#include "api/event_tail.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include "api/event_tail.hpp"
 
 namespace headrace::api {
 
 struct EventTail::Client {
     std::shared_ptr<net::EventStream> stream;
-    std::string run;             // "" = everything
+    std::string run;  // "" = everything
     std::string session;
-    EventId seen;                // nothing up to here is sent again
-    bool live = false;           // false: `waiting` gathers until the replay is done
+    EventId seen;       // nothing up to here is sent again
+    bool live = false;  // false: `waiting` gathers until the replay is done
     std::string waiting;
     bool waiting_final = false;
 

@@ -1,18 +1,18 @@
 #include "api/event_format.hpp"
 
+#include "base/ids.hpp"
+#include "run/states.hpp"
+
 #include <algorithm>
 #include <array>
 #include <map>
 #include <set>
 
-#include "base/ids.hpp"
-#include "run/states.hpp"
-
 namespace headrace::api {
 namespace {
 
-constexpr std::array<std::string_view, 6> types = {"run.created",  "run.state", "run.step",
-                                                   "run.progress", "run.log",   "pipeline.changed"};
+constexpr std::array<std::string_view, 6> types =
+    {"run.created", "run.state", "run.step", "run.progress", "run.log", "pipeline.changed"};
 
 bool is_row(std::string_view type) {
     return type == "run.created" || type == "run.state";
@@ -97,17 +97,24 @@ std::vector<SentEvent> format_entries(const std::vector<StreamEntry>& entries, c
     std::vector<SentEvent> out;
     out.reserve(entries.size());
     for (const auto& entry : entries) {
-        SentEvent sent{entry.id, entry.run, {}, entry.type != "run.log", entry.type.starts_with("run.") && entry.type != "run.created",
-                       false};
+        SentEvent sent{
+            entry.id,
+            entry.run,
+            {},
+            entry.type != "run.log",
+            entry.type.starts_with("run.") && entry.type != "run.created",
+            false};
         if (!is_row(entry.type)) {
             sent.text = format_event(entry.id.text(), entry.type, entry.data);
         } else {
-            const auto row = std::find_if(rows.begin(), rows.end(), [&](const RunEvent& r) { return r.id == entry.run; });
+            const auto row =
+                std::find_if(rows.begin(), rows.end(), [&](const RunEvent& r) { return r.id == entry.run; });
             if (row == rows.end() || newest[{entry.type, entry.run}] != entry.id) {
                 continue;
             }
-            sent.text = format_event(entry.id.text(), entry.type,
-                                     entry.type == "run.created" ? created_data(row->data) : row->data);
+            sent.text = format_event(
+                entry.id.text(), entry.type, entry.type == "run.created" ? created_data(row->data) : row->data
+            );
             sent.final = entry.type == "run.state" && run::is_final(row->state);
         }
         out.push_back(std::move(sent));

@@ -1,14 +1,14 @@
-// Entries of the event stream as Server-Sent Events. Entries of run.created and run.state carry no data of their own: the
-// run's row is read here, so that a client always gets what Postgres says now.
+// Entries of the event stream as Server-Sent Events. Entries of run.created and run.state carry no data of their own:
+// the run's row is read here, so that a client always gets what Postgres says now.
 #pragma once
-
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "api/event_id.hpp"
 #include "api/run_view.hpp"
 #include "redis/reply.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace headrace::api {
 
@@ -19,17 +19,17 @@ struct StreamEntry {
     std::string data;
 };
 
-// The entries of an XRANGE reply, or of one stream of an XREAD reply. Entries of unknown types are left out; `last`, when
-// given, becomes the id of the last entry of the reply, known or not.
+// The entries of an XRANGE reply, or of one stream of an XREAD reply. Entries of unknown types are left out; `last`,
+// when given, becomes the id of the last entry of the reply, known or not.
 std::vector<StreamEntry> parse_entries(const redis::Reply& entries, EventId* last = nullptr);
 
 struct SentEvent {
     EventId id;
     std::string run;
-    std::string text;         // "id: …\nevent: …\ndata: …\n\n"
-    bool global = false;      // goes to the stream of everything
-    bool single = false;      // goes to the stream of its run
-    bool final = false;       // run.state of a run that is over
+    std::string text;     // "id: …\nevent: …\ndata: …\n\n"
+    bool global = false;  // goes to the stream of everything
+    bool single = false;  // goes to the stream of its run
+    bool final = false;   // run.state of a run that is over
 };
 
 // The runs whose rows format_entries needs (read_run_events), each once.

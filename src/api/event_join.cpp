@@ -1,11 +1,11 @@
 // The part of EventTail that runs on handler threads: a client joins.
-#include <fmt/core.h>
-
-#include <algorithm>
-
 #include "api/event_client.hpp"
 #include "api/problem.hpp"
 #include "run/states.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace headrace::api {
 namespace {
@@ -75,7 +75,8 @@ std::shared_ptr<EventTail::Client> EventTail::admit(const Join& join, EventId& j
         throw Error(ErrorKind::transient, "redis.connect", "the event stream was not reached yet");
     }
     std::erase_if(clients_, [](const auto& client) { return client->stream->closed(); });
-    const auto own = std::count_if(clients_.begin(), clients_.end(), [&](const auto& c) { return c->session == join.session; });
+    const auto own =
+        std::count_if(clients_.begin(), clients_.end(), [&](const auto& c) { return c->session == join.session; });
     if (static_cast<std::size_t>(own) >= options_.streams_per_session) {
         throw too_many(fmt::format("at most {} live streams in one session", options_.streams_per_session));
     }
@@ -92,7 +93,13 @@ std::shared_ptr<EventTail::Client> EventTail::admit(const Join& join, EventId& j
     return client;
 }
 
-bool EventTail::replay(const Join& join, Client& client, EventId upto, redis::Connection& redis, postgres::Connection& db) {
+bool EventTail::replay(
+    const Join& join,
+    Client& client,
+    EventId upto,
+    redis::Connection& redis,
+    postgres::Connection& db
+) {
     const auto after = *join.after;
     const auto reset = [&] {
         {
@@ -105,7 +112,9 @@ bool EventTail::replay(const Join& join, Client& client, EventId upto, redis::Co
     if (read_stream_state(redis, options_.stream).lost(after)) {
         return reset();
     }
-    const auto reply = redis.command({"XRANGE", options_.stream, "(" + after.text(), upto.text(), "COUNT", std::to_string(replay_events + 1)});
+    const auto reply = redis.command(
+        {"XRANGE", options_.stream, "(" + after.text(), upto.text(), "COUNT", std::to_string(replay_events + 1)}
+    );
     if (reply.elements().size() > replay_events) {
         return reset();
     }
@@ -152,7 +161,9 @@ void EventTail::join(const Join& join, redis::Connection& redis, postgres::Conne
             // Read after joining: an end that is not in the row yet will come as an event.
             const auto rows = read_run_events(db, {join.run});
             if (!rows.empty() && run::is_final(rows.front().state)) {
-                join.stream->send((told ? std::string() : format_event("", "run.state", rows.front().data)) + std::string(final_bye));
+                join.stream->send(
+                    (told ? std::string() : format_event("", "run.state", rows.front().data)) + std::string(final_bye)
+                );
                 join.stream->close();
             }
         }

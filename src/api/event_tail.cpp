@@ -1,15 +1,15 @@
 #include "api/event_tail.hpp"
 
+#include "api/event_client.hpp"
+#include "api/json_writer.hpp"
+#include "api/run_view.hpp"
+#include "base/log.hpp"
+#include "run/states.hpp"
+
 #include <poll.h>
 
 #include <algorithm>
 #include <set>
-
-#include "api/event_client.hpp"
-#include "api/json_writer.hpp"
-#include "api/run_view.hpp"
-#include "run/states.hpp"
-#include "base/log.hpp"
 
 namespace headrace::api {
 namespace {
@@ -18,6 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr auto first_pause = milliseconds(200);
 constexpr auto longest_pause = milliseconds(5000);
+
 void wait(const StopToken& stop, Deadline until) {
     pollfd watched{stop.fd(), POLLIN, 0};
     ::poll(&watched, 1, until.poll_timeout());
@@ -42,9 +43,9 @@ std::string EventTail::last_id() const {
 
 std::size_t EventTail::clients() const {
     const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(
-        std::count_if(clients_.begin(), clients_.end(), [](const auto& client) { return !client->stream->closed(); })
-    );
+    return static_cast<std::size_t>(std::count_if(clients_.begin(), clients_.end(), [](const auto& client) {
+        return !client->stream->closed();
+    }));
 }
 
 void EventTail::stop() {

@@ -1,8 +1,16 @@
-// One thread that follows the event stream in Redis and hands each event to the clients that are connected here. Clients
-// join from handler threads: they get what they missed first (from XRANGE), then what comes, each event once.
+// One thread that follows the event stream in Redis and hands each event to the clients that are connected here.
+// Clients join from handler threads: they get what they missed first (from XRANGE), then what comes, each event once.
 //
 // Redis may go away and come back: clients stay, get their pings, and go on; when the stream was lost they get `reset`.
 #pragma once
+
+#include "api/event_format.hpp"
+#include "auth/session.hpp"
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "net/event_stream.hpp"
+#include "postgres/pool.hpp"
+#include "redis/connection.hpp"
 
 #include <condition_variable>
 #include <functional>
@@ -13,22 +21,14 @@
 #include <thread>
 #include <vector>
 
-#include "api/event_format.hpp"
-#include "auth/session.hpp"
-#include "base/deadline.hpp"
-#include "base/stop.hpp"
-#include "net/event_stream.hpp"
-#include "postgres/pool.hpp"
-#include "redis/connection.hpp"
-
 namespace headrace::api {
 
 struct TailOptions {
     redis::Options redis;
     std::string stream;
     std::size_t streams_per_session = 4;
-    std::size_t streams = 512;                          // in all
-    std::chrono::milliseconds ping{15'000};             // also how often sessions and the stream itself are checked
+    std::size_t streams = 512;               // in all
+    std::chrono::milliseconds ping{15'000};  // also how often sessions and the stream itself are checked
 };
 
 class EventTail {
@@ -43,12 +43,14 @@ public:
 
     struct Join {
         std::shared_ptr<net::EventStream> stream;
-        std::string run;                // "" = everything
-        std::string session;            // id of the session that pays for it
-        std::optional<EventId> after;   // what the client has seen; none: from now on
+        std::string run;               // "" = everything
+        std::string session;           // id of the session that pays for it
+        std::optional<EventId> after;  // what the client has seen; none: from now on
     };
-    // Sends the head of the stream and what was missed, then lets the client take part. Ends the stream with `bye` after
-    // the last event of a run. Throws api.rate_limited (too many streams), api.unavailable (Redis was never reached).
+
+    // Sends the head of the stream and what was missed, then lets the client take part. Ends the stream with `bye`
+    // after the last event of a run. Throws api.rate_limited (too many streams), api.unavailable (Redis was never
+    // reached).
     void join(const Join& join, redis::Connection& redis, postgres::Connection& db);
 
     void close_session(std::string_view session);  // logged out
@@ -79,7 +81,7 @@ private:
     StopSource stop_;
     mutable std::mutex mutex_;
     mutable std::condition_variable synced_signal_;
-    bool synced_ = false;            // `last_` comes from Redis
+    bool synced_ = false;  // `last_` comes from Redis
     bool closing_ = false;
     EventId last_;
     std::vector<std::shared_ptr<Client>> clients_;
@@ -92,11 +94,12 @@ struct StreamState {
     bool exists = false;
     EventId first, last;
     bool has_first = false;
-    bool trimmed = true;             // entries were dropped from its beginning, or that is unknown
+    bool trimmed = true;  // entries were dropped from its beginning, or that is unknown
 
     // Events after `id` were lost, or `id` belongs to another stream.
     bool lost(EventId id) const;
 };
+
 StreamState read_stream_state(redis::Connection& redis, std::string_view stream);
 
 }  // namespace headrace::api

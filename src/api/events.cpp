@@ -41,7 +41,9 @@ net::Response stream(Services& services, const Call& call, const std::string& ru
     auto events = std::make_shared<net::EventStream>();
     auto redis = services.redis.take();
     auto db = services.db();
-    services.events.join({.stream = events, .run = run, .session = call.session->id, .after = position.after}, *redis, *db);
+    services.events.join(
+        {.stream = events, .run = run, .session = call.session->id, .after = position.after}, *redis, *db
+    );
     out.stream = std::move(events);
     return out;
 }
@@ -66,10 +68,22 @@ net::Response stream_run(Services& services, const Call& call) {
 
 void add_events(Router& router, Services& services) {
     const auto viewer = Policy::at_least(auth::Role::viewer);
-    router.add("GET", "/api/etl/events", viewer, [&services](const Call& call) { return stream(services, call, "", position_of(call.request)); })
+    router
+        .add(
+            "GET",
+            "/api/etl/events",
+            viewer,
+            [&services](const Call& call) { return stream(services, call, "", position_of(call.request)); }
+        )
         .takes_query({"lastEventId"})
         .answers("text/event-stream");
-    router.add("GET", "/api/etl/runs/{id}/events", viewer, [&services](const Call& call) { return stream_run(services, call); })
+    router
+        .add(
+            "GET",
+            "/api/etl/runs/{id}/events",
+            viewer,
+            [&services](const Call& call) { return stream_run(services, call); }
+        )
         .takes_query({"lastEventId"})
         .answers("text/event-stream");
 }

@@ -63,7 +63,9 @@ net::Response ready(Services& services) {
 }  // namespace
 
 void add_health(Router& router, Services& services) {
-    router.add("GET", "/api/health/live", Policy::anyone(), [](const Call&) { return json_response(200, R"({"status":"ok"})"); });
+    router.add("GET", "/api/health/live", Policy::anyone(), [](const Call&) {
+        return json_response(200, R"({"status":"ok"})");
+    });
     router.add("GET", "/api/health/ready", Policy::anyone(), [&services](const Call&) { return ready(services); });
 }
 

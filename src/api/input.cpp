@@ -1,15 +1,15 @@
 #include "api/input.hpp"
 
-#include <fmt/core.h>
-#include <fmt/ranges.h>
+#include "base/json_text.hpp"
 
 #include <boost/json/stream_parser.hpp>
 #include <boost/json/value.hpp>
 
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
-
-#include "base/json_text.hpp"
 
 namespace headrace::api {
 namespace {
@@ -26,7 +26,9 @@ std::string place(std::string_view text, std::size_t at) {
     const auto before = text.substr(0, std::min(at, text.size()));
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const auto start = before.rfind('\n');
-    return fmt::format("line {} column {}", line, before.size() - (start == std::string_view::npos ? 0 : start + 1) + 1);
+    return fmt::format(
+        "line {} column {}", line, before.size() - (start == std::string_view::npos ? 0 : start + 1) + 1
+    );
 }
 
 }  // namespace
@@ -42,7 +44,8 @@ std::optional<std::string> query_text(const net::Request& request, std::string_v
     return *value;
 }
 
-std::optional<std::int64_t> query_integer(const net::Request& request, std::string_view name, std::int64_t min, std::int64_t max) {
+std::optional<std::int64_t>
+query_integer(const net::Request& request, std::string_view name, std::int64_t min, std::int64_t max) {
     const auto* value = request.parameter(name);
     if (value == nullptr) {
         return std::nullopt;
@@ -68,7 +71,8 @@ std::optional<Timestamp> query_time(const net::Request& request, std::string_vie
     return time;
 }
 
-std::vector<std::string> query_words(const net::Request& request, std::string_view name, std::span<const std::string_view> known) {
+std::vector<std::string>
+query_words(const net::Request& request, std::string_view name, std::span<const std::string_view> known) {
     std::vector<std::string> out;
     const auto* value = request.parameter(name);
     if (value == nullptr) {
@@ -78,7 +82,9 @@ std::vector<std::string> query_words(const net::Request& request, std::string_vi
         const auto end = std::min(value->find(',', from), value->size());
         auto word = value->substr(from, end - from);
         if (std::find(known.begin(), known.end(), word) == known.end()) {
-            throw Problem("api.bad_request", fmt::format("{}: {} is none of {}", name, json_string(word), fmt::join(known, ", ")));
+            throw Problem(
+                "api.bad_request", fmt::format("{}: {} is none of {}", name, json_string(word), fmt::join(known, ", "))
+            );
         }
         if (std::find(out.begin(), out.end(), word) == out.end()) {
             out.push_back(std::move(word));
@@ -111,7 +117,9 @@ json::object body_object(const net::Request& request, bool may_be_empty) {
         throw Problem("api.bad_request", fmt::format("the JSON is nested more than {} levels deep", max_depth));
     }
     if (error) {
-        throw Problem("api.bad_request", fmt::format("the body is not JSON: {} at {}", error.message(), place(body, used)));
+        throw Problem(
+            "api.bad_request", fmt::format("the body is not JSON: {} at {}", error.message(), place(body, used))
+        );
     }
     auto value = parser.release();
     if (!value.is_object()) {

@@ -1,10 +1,10 @@
 #include "api/json_writer.hpp"
 
+#include "base/json_text.hpp"
+
 #include <fmt/core.h>
 
 #include <cmath>
-
-#include "base/json_text.hpp"
 
 namespace headrace::api {
 

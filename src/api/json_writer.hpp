@@ -1,13 +1,13 @@
 // Writes JSON text member by member into one string. The caller keeps the nesting right; commas come by themselves.
 #pragma once
 
+#include "base/time.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/time.hpp"
 
 namespace headrace::api {
 
@@ -30,14 +30,15 @@ public:
     JsonWriter& time_or_null(const std::optional<Timestamp>& value);
 
     const std::string& str() const { return out_; }
+
     std::string take() { return std::move(out_); }
 
 private:
     void separate();
 
     std::string out_;
-    std::string closers_;   // of what is open
-    bool fresh_ = true;     // no comma before the next value
+    std::string closers_;  // of what is open
+    bool fresh_ = true;    // no comma before the next value
 };
 
 std::string to_millis(Timestamp value);  // 2026-11-21T18:00:01.102Z

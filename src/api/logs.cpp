@@ -1,12 +1,12 @@
 // /api/etl/runs/{id}/logs and logs.txt.
-#include <fmt/core.h>
-
-#include <algorithm>
-
 #include "api/input.hpp"
 #include "api/run_view.hpp"
 #include "api/services.hpp"
 #include "run/states.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace headrace::api {
 namespace {
@@ -65,7 +65,10 @@ Filter filter_of(const net::Request& request, const std::string& id) {
 void write_line(JsonWriter& json, const postgres::Result& rows, std::size_t i) {
     json.begin_object().key("seq").number(rows.integer(i, "seq")).key("at").time_or_null(rows.time(i, "at"));
     const auto step = rows.text(i, "step");
-    json.key("level").text(rows.text(i, "level")).key("step").text_or_null(step.empty() ? std::nullopt : std::optional(std::string(step)));
+    json.key("level")
+        .text(rows.text(i, "level"))
+        .key("step")
+        .text_or_null(step.empty() ? std::nullopt : std::optional(std::string(step)));
     json.key("attempt").number(rows.integer(i, "attempt")).key("message").text(rows.text(i, "message")).end();
 }
 
@@ -84,9 +87,17 @@ net::Response page(Services& services, const Call& call) {
     auto params = filter.params;
     params.emplace_back(before ? *before : after.value_or(0));
     params.emplace_back(limit);
-    const auto rows = db->exec(fmt::format("select seq, at, level, step, attempt, message from etl_logs{} and seq {} ${} order by seq {} limit ${}",
-                                           filter.sql, before ? "<" : ">", params.size() - 1, before ? "desc" : "asc", params.size()),
-                               params);
+    const auto rows = db->exec(
+        fmt::format(
+            "select seq, at, level, step, attempt, message from etl_logs{} and seq {} ${} order by seq {} limit ${}",
+            filter.sql,
+            before ? "<" : ">",
+            params.size() - 1,
+            before ? "desc" : "asc",
+            params.size()
+        ),
+        params
+    );
     const auto counts = db->exec(fmt::format("select count(*) as n from etl_logs{}", filter.sql), filter.params);
     const auto ends = db->exec(
         "select coalesce((select max(seq) from etl_logs where run_id = $1), 0) as last,"
@@ -98,7 +109,12 @@ net::Response page(Services& services, const Call& call) {
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         write_line(json, rows, before ? rows.rows() - 1 - i : i);
     }
-    json.end().key("total").number(counts.integer(0, "n")).key("lastSeq").number(ends.integer(0, "last")).key("firstError");
+    json.end()
+        .key("total")
+        .number(counts.integer(0, "n"))
+        .key("lastSeq")
+        .number(ends.integer(0, "last"))
+        .key("firstError");
     ends.is_null(0, "first_error") ? json.null() : json.number(ends.integer(0, "first_error"));
     json.end();
     return json_response(200, json.take());
@@ -107,8 +123,13 @@ net::Response page(Services& services, const Call& call) {
 // Lines after the first of a message are indented, so that each line of the file without indent is one entry.
 void append_text(std::string& out, const postgres::Result& rows, std::size_t i) {
     const auto time = rows.time(i, "at");
-    out += fmt::format("{} {:<5} {:<9} #{} ", time ? to_millis(*time) : "", rows.text(i, "level"), rows.text(i, "step"),
-                       rows.integer(i, "attempt"));
+    out += fmt::format(
+        "{} {:<5} {:<9} #{} ",
+        time ? to_millis(*time) : "",
+        rows.text(i, "level"),
+        rows.text(i, "step"),
+        rows.integer(i, "attempt")
+    );
     for (const char c : rows.text(i, "message")) {
         out += c;
         if (c == '\n') {
@@ -125,9 +146,11 @@ net::Response download(Services& services, const Call& call) {
     net::Response out;
     std::int64_t last = 0;
     while (true) {
-        const auto rows = db->exec("select seq, at, level, step, attempt, message from etl_logs where run_id = $1 and seq > $2 order by seq"
-                                   " limit $3",
-                                   {id, last, text_page});
+        const auto rows = db->exec(
+            "select seq, at, level, step, attempt, message from etl_logs where run_id = $1 and seq > $2 order by seq"
+            " limit $3",
+            {id, last, text_page}
+        );
         for (std::size_t i = 0; i < rows.rows() && out.body.size() < text_limit; ++i) {
             append_text(out.body, rows, i);
             last = rows.integer(i, "seq");
@@ -142,7 +165,9 @@ net::Response download(Services& services, const Call& call) {
     }
     out.headers.set("Content-Type", "text/plain; charset=utf-8");
     // Names of pipelines are [A-Za-z0-9_.-]: nothing to quote.
-    out.headers.set("Content-Disposition", fmt::format("attachment; filename=\"{}-{}.log\"", run.text(0, "pipeline"), id));
+    out.headers.set(
+        "Content-Disposition", fmt::format("attachment; filename=\"{}-{}.log\"", run.text(0, "pipeline"), id)
+    );
     return out;
 }
 
@@ -150,9 +175,16 @@ net::Response download(Services& services, const Call& call) {
 
 void add_logs(Router& router, Services& services) {
     const auto viewer = Policy::at_least(auth::Role::viewer);
-    router.add("GET", "/api/etl/runs/{id}/logs", viewer, [&services](const Call& call) { return page(services, call); })
-        .takes_query({"after", "before", "level", "step", "attempt", "q", "limit"});
-    router.add("GET", "/api/etl/runs/{id}/logs.txt", viewer, [&services](const Call& call) { return download(services, call); })
+    router.add(
+              "GET", "/api/etl/runs/{id}/logs", viewer, [&services](const Call& call) { return page(services, call); }
+    ).takes_query({"after", "before", "level", "step", "attempt", "q", "limit"});
+    router
+        .add(
+            "GET",
+            "/api/etl/runs/{id}/logs.txt",
+            viewer,
+            [&services](const Call& call) { return download(services, call); }
+        )
         .answers("text/plain");
 }
 

@@ -1,8 +1,8 @@
 // /api/version and /api/openapi.json.
-#include <memory>
-
 #include "api/openapi_document.hpp"
 #include "api/services.hpp"
+
+#include <memory>
 
 namespace headrace::api {
 namespace {
@@ -21,10 +21,12 @@ net::Response version(Services& services) {
 void add_meta(Router& router, Services& services) {
     const auto viewer = Policy::at_least(auth::Role::viewer);
     router.add("GET", "/api/version", viewer, [&services](const Call&) { return version(services); }).in_background();
+
     struct Document {
         std::once_flag made;
         std::string json;
     };
+
     router.add("GET", "/api/openapi.json", viewer, [document = std::make_shared<Document>()](const Call&) {
         std::call_once(document->made, [&] { document->json = openapi_json(); });
         return json_response(200, document->json);

@@ -1,13 +1,13 @@
 #include "api/openapi_document.hpp"
 
+#include "api/json_writer.hpp"
+#include "base/embedded.hpp"
+
 #include <yaml-cpp/yaml.h>
 
 #include <charconv>
 #include <regex>
 #include <span>
-
-#include "api/json_writer.hpp"
-#include "base/embedded.hpp"
 
 namespace headrace::api {
 

@@ -1,41 +1,48 @@
 #include "api/pipeline_view.hpp"
 
-#include <fmt/core.h>
+#include "api/problem.hpp"
+#include "api/run_view.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include "api/problem.hpp"
-#include "api/run_view.hpp"
+#include <fmt/core.h>
 
 namespace headrace::api {
 namespace {
 
 namespace json = boost::json;
 
-constexpr auto slot_grace = std::chrono::minutes(2);  // a slot without a run, or a run without a worker, is late after this
+constexpr auto slot_grace =
+    std::chrono::minutes(2);  // a slot without a run, or a run without a worker, is late after this
 
 // Walks etl_runs_by_pipeline backwards for each pipeline; the open runs come from their own small index.
 constexpr std::string_view select_head =
-    "select p.*, coalesce(open.running, false) as running, open.waiting_since, ended.state as ended_state, good.finished_at as good_at,"
+    "select p.*, coalesce(open.running, false) as running, open.waiting_since, ended.state as ended_state, "
+    "good.finished_at as good_at,"
     " ran.run_id is not null as ever_ran";
 constexpr std::string_view select_recent = ", stats.recent, stats.p50, stats.p95";
 constexpr std::string_view select_from =
     " from etl_pipelines p"
     " left join (select pipeline, bool_or(state in ('running', 'committed')) as running,"
-    "   min(coalesce(slot, queued_at)) filter (where state = 'queued' and attempt = 0 and available_at < now() - interval '2 minutes')"
+    "   min(coalesce(slot, queued_at)) filter (where state = 'queued' and attempt = 0 and available_at < now() - "
+    "interval '2 minutes')"
     "     as waiting_since"
-    "   from etl_runs where state in ('queued', 'running', 'committed') group by pipeline) open on open.pipeline = p.name"
+    "   from etl_runs where state in ('queued', 'running', 'committed') group by pipeline) open on open.pipeline = "
+    "p.name"
     " left join lateral (select r.state from etl_runs r where r.pipeline = p.name"
-    "   and r.state in ('succeeded', 'failed', 'cancelled', 'quarantined') order by r.queued_at desc, r.run_id desc limit 1) ended on true"
+    "   and r.state in ('succeeded', 'failed', 'cancelled', 'quarantined') order by r.queued_at desc, r.run_id desc "
+    "limit 1) ended on true"
     " left join lateral (select r.finished_at from etl_runs r where r.pipeline = p.name and r.state = 'succeeded'"
     "   order by r.queued_at desc, r.run_id desc limit 1) good on true"
     " left join lateral (select r.run_id from etl_runs r where r.pipeline = p.name and r.state <> 'skipped'"
     "   order by r.queued_at desc, r.run_id desc limit 1) ran on true";
 constexpr std::string_view select_stats =
     " cross join lateral (select"
-    "   json_agg(json_build_object('id', x.run_id, 'state', x.state, 'startedAt', to_char(x.started_at at time zone 'UTC',"
-    "     'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'durationMs', x.ms, 'rows', x.rows_written) order by x.n desc) filter (where x.n <= 20)"
+    "   json_agg(json_build_object('id', x.run_id, 'state', x.state, 'startedAt', to_char(x.started_at at time zone "
+    "'UTC',"
+    "     'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'durationMs', x.ms, 'rows', x.rows_written) order by x.n desc) filter "
+    "(where x.n <= 20)"
     "     as recent,"
     "   percentile_disc(0.5) within group (order by x.ms) filter (where x.state = 'succeeded') as p50,"
     "   percentile_disc(0.95) within group (order by x.ms) filter (where x.state = 'succeeded') as p95"
@@ -140,7 +147,8 @@ PipelineRow row_of(const postgres::Result& rows, std::size_t i, bool with_recent
     return row;
 }
 
-std::vector<std::string> write_schedule(JsonWriter& out, const PipelineRow& row, ScheduleCache& schedules, Timestamp now) {
+std::vector<std::string>
+write_schedule(JsonWriter& out, const PipelineRow& row, ScheduleCache& schedules, Timestamp now) {
     out.key("schedule");
     const auto schedule = effective_schedule(row);
     if (!schedule) {
@@ -238,8 +246,15 @@ PipelineCondition condition_of(const PipelineRow& row, ScheduleCache& schedules,
     return {row.ever_ran ? "healthy" : "never", std::nullopt};
 }
 
-void write_pipeline(JsonWriter& out, const PipelineRow& row, const PipelineCondition& condition, std::string_view last_run,
-                    const std::optional<std::string>& definition, ScheduleCache& schedules, Timestamp now) {
+void write_pipeline(
+    JsonWriter& out,
+    const PipelineRow& row,
+    const PipelineCondition& condition,
+    std::string_view last_run,
+    const std::optional<std::string>& definition,
+    ScheduleCache& schedules,
+    Timestamp now
+) {
     out.begin_object();
     out.key("name").text(row.name);
     out.key("description").text(text_of(row.summary, "description"));
@@ -270,17 +285,23 @@ void write_pipeline(JsonWriter& out, const PipelineRow& row, const PipelineCondi
         out.key("definition").text(*definition);
     }
     if (row.removed) {
-        warnings.insert(warnings.begin(), "The file of this pipeline is gone. Its history stays; it does not run any more.");
+        warnings.insert(
+            warnings.begin(), "The file of this pipeline is gone. Its history stays; it does not run any more."
+        );
     }
     out.key("warnings").texts(warnings);
     out.end();
 }
 
-std::map<std::string, std::string, std::less<>> read_last_runs(postgres::Connection& db, const std::optional<std::string>& name) {
+std::map<std::string, std::string, std::less<>>
+read_last_runs(postgres::Connection& db, const std::optional<std::string>& name) {
     const auto rows = db.exec(
-        fmt::format("select {} from etl_pipelines p cross join lateral (select * from etl_runs x where x.pipeline = p.name and "
-                    "x.state <> 'skipped' order by x.queued_at desc, x.run_id desc limit 1) r where $1::text is null or p.name = $1",
-                    run_columns),
+        fmt::format(
+            "select {} from etl_pipelines p cross join lateral (select * from etl_runs x where x.pipeline = p.name and "
+            "x.state <> 'skipped' order by x.queued_at desc, x.run_id desc limit 1) r where $1::text is null or p.name "
+            "= $1",
+            run_columns
+        ),
         {postgres::Param(name)}
     );
     std::map<std::string, std::string, std::less<>> out;
@@ -292,21 +313,30 @@ std::map<std::string, std::string, std::less<>> read_last_runs(postgres::Connect
     return out;
 }
 
-PipelineDocument read_pipeline(postgres::Connection& db, std::string_view name, ScheduleCache& schedules, Timestamp now) {
+PipelineDocument
+read_pipeline(postgres::Connection& db, std::string_view name, ScheduleCache& schedules, Timestamp now) {
     const auto rows = read_pipelines(db, {.name = std::string(name), .with_recent = true});
     if (rows.empty()) {
         throw Problem("pipeline.not_found", fmt::format("there is no pipeline {}", name));
     }
     const auto& row = rows.front();
     const auto text = db.exec(
-        "select d.text from etl_definitions d join etl_pipelines p on p.name = d.pipeline and p.definition_version = d.version "
+        "select d.text from etl_definitions d join etl_pipelines p on p.name = d.pipeline and p.definition_version = "
+        "d.version "
         "where p.name = $1",
         {name}
     );
     const auto last = read_last_runs(db, row.name);
     JsonWriter json;
-    write_pipeline(json, row, condition_of(row, schedules, now), last.empty() ? std::string_view() : last.begin()->second,
-                   text.empty() ? std::string() : std::string(text.text(0, "text")), schedules, now);
+    write_pipeline(
+        json,
+        row,
+        condition_of(row, schedules, now),
+        last.empty() ? std::string_view() : last.begin()->second,
+        text.empty() ? std::string() : std::string(text.text(0, "text")),
+        schedules,
+        now
+    );
     return {row.version, json.take()};
 }
 

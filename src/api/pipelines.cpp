@@ -1,17 +1,17 @@
 // /api/etl/overview and /api/etl/pipelines.
-#include <fmt/core.h>
-
-#include <algorithm>
-#include <cctype>
-
-#include <boost/json/array.hpp>
-#include <boost/json/value.hpp>
-
 #include "api/input.hpp"
 #include "api/pipeline_view.hpp"
 #include "api/schedule_input.hpp"
 #include "api/services.hpp"
 #include "run/control.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cctype>
 
 namespace headrace::api {
 namespace {
@@ -23,7 +23,9 @@ net::Response overview(Services& services) {
     for (const auto& row : read_pipelines(*db, {.name = std::nullopt, .with_recent = false})) {
         ++counts[condition_of(row, services.schedules, now()).state];
     }
-    const auto workers = db->exec("select count(*) as n from etl_workers where stopped_at is null and seen_at > now() - interval '45 seconds'");
+    const auto workers = db->exec(
+        "select count(*) as n from etl_workers where stopped_at is null and seen_at > now() - interval '45 seconds'"
+    );
     JsonWriter json;
     json.begin_object();
     for (const auto state : pipeline_states) {
@@ -35,7 +37,9 @@ net::Response overview(Services& services) {
 
 std::string lower(std::string_view text) {
     std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+        return static_cast<char>(std::tolower(c));
+    });
     return out;
 }
 
@@ -51,8 +55,9 @@ bool mentions(const PipelineRow& row, const std::string& wanted) {
     }
     const auto* tags = row.summary.if_contains("tags");
     return tags != nullptr && tags->is_array() &&
-           std::any_of(tags->as_array().begin(), tags->as_array().end(),
-                       [&](const auto& tag) { return tag.is_string() && holds(std::string(tag.as_string())); });
+           std::any_of(tags->as_array().begin(), tags->as_array().end(), [&](const auto& tag) {
+               return tag.is_string() && holds(std::string(tag.as_string()));
+           });
 }
 
 net::Response list(Services& services, const Call& call) {
@@ -67,12 +72,20 @@ net::Response list(Services& services, const Call& call) {
     json.begin_object().key("items").begin_array();
     for (const auto& row : rows) {
         const auto condition = condition_of(row, services.schedules, time);
-        if ((!states.empty() && std::find(states.begin(), states.end(), condition.state) == states.end()) || !mentions(row, wanted)) {
+        if ((!states.empty() && std::find(states.begin(), states.end(), condition.state) == states.end()) ||
+            !mentions(row, wanted)) {
             continue;
         }
         const auto last = last_runs.find(row.name);
-        write_pipeline(json, row, condition, last == last_runs.end() ? std::string_view() : last->second, std::nullopt, services.schedules,
-                       time);
+        write_pipeline(
+            json,
+            row,
+            condition,
+            last == last_runs.end() ? std::string_view() : last->second,
+            std::nullopt,
+            services.schedules,
+            time
+        );
     }
     json.end().key("lastEventId").text(last_id).end();
     return json_response(200, json.take());
@@ -192,17 +205,30 @@ net::Response patch(Services& services, const Call& call) {
 
 void add_pipelines(Router& router, Services& services) {
     const auto viewer = Policy::at_least(auth::Role::viewer);
-    router.add("GET", "/api/etl/overview", viewer, [&services](const Call&) { return overview(services); }).in_background();
+    router.add(
+              "GET", "/api/etl/overview", viewer, [&services](const Call&) { return overview(services); }
+    ).in_background();
     router.add("GET", "/api/etl/pipelines", viewer, [&services](const Call& call) { return list(services, call); })
         .takes_query({"q", "state"})
         .in_background();
-    router.add("GET", "/api/etl/pipelines/{name}", viewer, [&services](const Call& call) {
-              auto db = services.db();
-              return document(services, *db, call.parameter("name"));
-          })
+    router
+        .add(
+            "GET",
+            "/api/etl/pipelines/{name}",
+            viewer,
+            [&services](const Call& call) {
+                auto db = services.db();
+                return document(services, *db, call.parameter("name"));
+            }
+        )
         .in_background();
-    router.add("PATCH", "/api/etl/pipelines/{name}", Policy::at_least(auth::Role::op),
-               [&services](const Call& call) { return patch(services, call); })
+    router
+        .add(
+            "PATCH",
+            "/api/etl/pipelines/{name}",
+            Policy::at_least(auth::Role::op),
+            [&services](const Call& call) { return patch(services, call); }
+        )
         .takes_body({"application/merge-patch+json", "application/json"});
 }
 

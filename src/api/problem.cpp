@@ -1,10 +1,10 @@
 #include "api/problem.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "api/json_writer.hpp"
 #include "base/codes.hpp"
+
+#include <algorithm>
+#include <array>
 
 namespace headrace::api {
 namespace {

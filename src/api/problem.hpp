@@ -1,14 +1,14 @@
-// Errors as RFC 9457 problem documents. What a client sees is the code, its sentence and hint, and words that were written
-// for it; never SQL, a stack, or an address of a server.
+// Errors as RFC 9457 problem documents. What a client sees is the code, its sentence and hint, and words that were
+// written for it; never SQL, a stack, or an address of a server.
 #pragma once
+
+#include "base/error.hpp"
+#include "net/http_message.hpp"
 
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/error.hpp"
-#include "net/http_message.hpp"
 
 namespace headrace::api {
 
@@ -27,7 +27,9 @@ public:
     Problem& with_header(std::string name, std::string value);
 
     const std::vector<FieldError>& errors() const { return errors_; }
+
     const std::vector<std::pair<std::string, std::string>>& members() const { return members_; }
+
     const std::vector<std::pair<std::string, std::string>>& headers() const { return headers_; }
 
 private:

@@ -1,13 +1,13 @@
-// /api/metrics in the Prometheus text format: a few gauges that one alerts on. Only for callers on this machine that did
-// not come through a proxy.
+// /api/metrics in the Prometheus text format: a few gauges that one alerts on. Only for callers on this machine that
+// did not come through a proxy.
+#include "api/problem.hpp"
+#include "api/services.hpp"
+#include "run/states.hpp"
+
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <fstream>
-
-#include "api/problem.hpp"
-#include "api/services.hpp"
-#include "run/states.hpp"
 
 namespace headrace::api {
 namespace {
@@ -26,10 +26,13 @@ public:
         name_ = name;
         text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
     }
+
     void value(double number) { text_ += fmt::format("{} {}\n", name_, number); }
+
     void value(std::string_view label, std::string_view word, double number) {
         text_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name_, label, escaped(word), number);
     }
+
     std::string take() { return std::move(text_); }
 
 private:
@@ -39,7 +42,9 @@ private:
 
 void add_runs(Metrics& out, postgres::Connection& db) {
     out.family("headrace_runs_open", "gauge", "Runs that are not over, by state.");
-    const auto open = db.exec("select state, count(*) as n from etl_runs where state in ('queued', 'running', 'committed') group by state");
+    const auto open = db.exec(
+        "select state, count(*) as n from etl_runs where state in ('queued', 'running', 'committed') group by state"
+    );
     for (const auto state : run::states) {
         if (run::is_final(state)) {
             continue;
@@ -61,9 +66,12 @@ void add_runs(Metrics& out, postgres::Connection& db) {
 }
 
 void add_pipelines_and_workers(Metrics& out, postgres::Connection& db) {
-    out.family("headrace_pipeline_last_good_seconds", "gauge", "Seconds since the last run of the pipeline that succeeded.");
+    out.family(
+        "headrace_pipeline_last_good_seconds", "gauge", "Seconds since the last run of the pipeline that succeeded."
+    );
     const auto good = db.exec(
-        "select p.name, extract(epoch from now() - g.finished_at)::float8 as age from etl_pipelines p cross join lateral"
+        "select p.name, extract(epoch from now() - g.finished_at)::float8 as age from etl_pipelines p cross join "
+        "lateral"
         " (select r.finished_at from etl_runs r where r.pipeline = p.name and r.state = 'succeeded'"
         " order by r.queued_at desc, r.run_id desc limit 1) g where not p.removed order by p.name"
     );
@@ -72,9 +80,11 @@ void add_pipelines_and_workers(Metrics& out, postgres::Connection& db) {
     }
     out.family("headrace_pipelines_paused", "gauge", "Pipelines that are paused.");
     const auto counts = db.exec(
-        "select (select count(*) from etl_pipelines where paused and not removed) as paused, (select count(*) from etl_workers"
+        "select (select count(*) from etl_pipelines where paused and not removed) as paused, (select count(*) from "
+        "etl_workers"
         " where stopped_at is null and seen_at > now() - interval '45 seconds') as workers,"
-        " (select count(*) from etl_outbox where sent_at is null) as unsent, (select count(*) from etl_outputs where not published) as"
+        " (select count(*) from etl_outbox where sent_at is null) as unsent, (select count(*) from etl_outputs where "
+        "not published) as"
         " unpublished"
     );
     out.value(static_cast<double>(counts.integer(0, "paused")));
@@ -132,7 +142,8 @@ net::Response metrics(Services& services, const net::Request& request) {
     const auto& from = request.remote;
     const bool local = from.starts_with("127.") || from == "::1" || from.starts_with("::ffff:127.");
     if (!local || request.headers.has("X-Forwarded-For") || request.headers.has("Forwarded")) {
-        throw Problem("api.forbidden", "metrics are for this machine only").with_hint("Let the collector run on this host.");
+        throw Problem("api.forbidden", "metrics are for this machine only")
+            .with_hint("Let the collector run on this host.");
     }
     // A part whose server is away is left out, and says so: the scrape itself must go on.
     Metrics out;
@@ -163,7 +174,13 @@ net::Response metrics(Services& services, const net::Request& request) {
 }  // namespace
 
 void add_prometheus(Router& router, Services& services) {
-    router.add("GET", "/api/metrics", Policy::anyone(), [&services](const Call& call) { return metrics(services, call.request); })
+    router
+        .add(
+            "GET",
+            "/api/metrics",
+            Policy::anyone(),
+            [&services](const Call& call) { return metrics(services, call.request); }
+        )
         .answers("text/plain");
 }
 

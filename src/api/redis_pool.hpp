@@ -1,11 +1,12 @@
-// A few Redis connections for handlers, made when needed. Thread-safe. Only for short commands; the event tail has its own.
+// A few Redis connections for handlers, made when needed. Thread-safe. Only for short commands; the event tail has its
+// own.
 #pragma once
-
-#include <mutex>
-#include <vector>
 
 #include "base/stop.hpp"
 #include "redis/connection.hpp"
+
+#include <mutex>
+#include <vector>
 
 namespace headrace::api {
 
@@ -18,10 +19,14 @@ public:
     class Lease {
     public:
         Lease(RedisPool& pool, redis::Connection connection) : pool_(pool), connection_(std::move(connection)) {}
+
         Lease(const Lease&) = delete;
         Lease& operator=(const Lease&) = delete;
+
         ~Lease() { pool_.give_back(std::move(connection_)); }
+
         redis::Connection& operator*() { return connection_; }
+
         redis::Connection* operator->() { return &connection_; }
 
     private:

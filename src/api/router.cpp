@@ -1,14 +1,14 @@
 #include "api/router.hpp"
 
+#include "api/problem.hpp"
+#include "base/json_text.hpp"
+
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <set>
-
-#include "api/problem.hpp"
-#include "base/json_text.hpp"
 
 namespace headrace::api {
 namespace {
@@ -47,7 +47,8 @@ bool fits(std::string_view pattern, std::string_view path, std::map<std::string,
 
 std::string_view trimmed(std::string_view text) {
     const auto from = text.find_first_not_of(" \t");
-    return from == std::string_view::npos ? std::string_view() : text.substr(from, text.find_last_not_of(" \t") - from + 1);
+    return from == std::string_view::npos ? std::string_view()
+                                          : text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 // Splits at `separator` and trims the pieces.
@@ -67,7 +68,8 @@ bool range_accepts(std::string_view range, std::string_view type) {
     if (range == "*/*" || net::equal_no_case(range, type)) {
         return true;
     }
-    return range.ends_with("/*") && net::equal_no_case(range.substr(0, range.size() - 1), type.substr(0, type.find('/') + 1));
+    return range.ends_with("/*") &&
+           net::equal_no_case(range.substr(0, range.size() - 1), type.substr(0, type.find('/') + 1));
 }
 
 }  // namespace
@@ -121,13 +123,20 @@ void check_query(const Route& route, const net::Request& request) {
     std::set<std::string_view> seen;
     for (const auto& [name, value] : request.query) {
         if (std::find(route.query.begin(), route.query.end(), name) == route.query.end()) {
-            throw Problem("api.bad_request", fmt::format("unknown query parameter {}; known here: {}", json_string(name),
-                                                         route.query.empty() ? "none" : fmt::format("{}", fmt::join(route.query, ", "))));
+            throw Problem(
+                "api.bad_request",
+                fmt::format(
+                    "unknown query parameter {}; known here: {}",
+                    json_string(name),
+                    route.query.empty() ? "none" : fmt::format("{}", fmt::join(route.query, ", "))
+                )
+            );
         }
         if (!seen.insert(name).second) {
             throw Problem("api.bad_request", fmt::format("query parameter {} is given twice", name));
         }
-        const bool control = std::any_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+        const bool control =
+            std::any_of(value.begin(), value.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
         if (control || !is_utf8(value)) {
             throw Problem("api.bad_request", fmt::format("query parameter {} is not plain UTF-8 text", name));
         }
@@ -143,16 +152,19 @@ void check_body_type(const Route& route, const net::Request& request) {
     }
     const auto parts = pieces(request.headers.get("Content-Type"), ';');
     const bool type = request.headers.count("Content-Type") == 1 &&
-                      std::any_of(route.body_types.begin(), route.body_types.end(),
-                                  [&](const std::string& known) { return net::equal_no_case(known, parts[0]); });
-    const bool parameters = parts.size() == 1 || (parts.size() == 2 && (net::equal_no_case(parts[1], "charset=utf-8") ||
-                                                                       net::equal_no_case(parts[1], "charset=\"utf-8\"")));
+                      std::any_of(route.body_types.begin(), route.body_types.end(), [&](const std::string& known) {
+                          return net::equal_no_case(known, parts[0]);
+                      });
+    const bool parameters =
+        parts.size() == 1 || (parts.size() == 2 && (net::equal_no_case(parts[1], "charset=utf-8") ||
+                                                    net::equal_no_case(parts[1], "charset=\"utf-8\"")));
     if (!type || !parameters) {
         Problem problem("api.unsupported_media_type", fmt::format("send {}", fmt::join(route.body_types, " or ")));
         problem.with_header("Accept-Post", fmt::format("{}", fmt::join(route.body_types, ", ")));
         throw problem;
     }
-    if (request.headers.has("Content-Encoding") && !net::equal_no_case(request.headers.get("Content-Encoding"), "identity")) {
+    if (request.headers.has("Content-Encoding") &&
+        !net::equal_no_case(request.headers.get("Content-Encoding"), "identity")) {
         throw Problem("api.unsupported_media_type", "send the body without Content-Encoding");
     }
 }

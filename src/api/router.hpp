@@ -2,6 +2,10 @@
 // answer. Filled once at start, then read by all threads.
 #pragma once
 
+#include "auth/role.hpp"
+#include "auth/session.hpp"
+#include "net/http_message.hpp"
+
 #include <functional>
 #include <map>
 #include <optional>
@@ -9,23 +13,22 @@
 #include <string_view>
 #include <vector>
 
-#include "auth/role.hpp"
-#include "auth/session.hpp"
-#include "net/http_message.hpp"
-
 namespace headrace::api {
 
 // Who may call a route. There is no default.
 class Policy {
 public:
     static Policy anyone() { return Policy(std::nullopt); }
+
     static Policy at_least(auth::Role role) { return Policy(role); }
 
     bool is_public() const { return !role_; }
+
     std::optional<auth::Role> role() const { return role_; }
 
 private:
     explicit Policy(std::optional<auth::Role> role) : role_(role) {}
+
     std::optional<auth::Role> role_;
 };
 
@@ -36,7 +39,9 @@ struct Call {
     const auth::Session* session = nullptr;                // set unless the route is public
 
     const std::string& parameter(std::string_view name) const { return path.find(name)->second; }
+
     const std::string& actor() const { return session->content.name; }
+
     bool head() const { return request.method == "HEAD"; }
 };
 
@@ -49,10 +54,10 @@ struct Route {
           policy(route_policy),
           handler(std::move(route_handler)) {}
 
-    Route& takes_query(std::vector<std::string> names);   // any other query parameter is a 400
-    Route& takes_body(std::vector<std::string> types);    // media types of the body, else 415
-    Route& answers(std::string type);                     // media type of success, else application/json
-    Route& in_background();                               // the page calls it by itself: does not keep a session alive
+    Route& takes_query(std::vector<std::string> names);  // any other query parameter is a 400
+    Route& takes_body(std::vector<std::string> types);   // media types of the body, else 415
+    Route& answers(std::string type);                    // media type of success, else application/json
+    Route& in_background();                              // the page calls it by itself: does not keep a session alive
 
     std::string method;   // GET also answers HEAD
     std::string pattern;  // "/api/etl/runs/{id}/logs"
@@ -70,10 +75,11 @@ public:
     Route& add(std::string method, std::string pattern, Policy policy, RouteHandler handler);
 
     struct Match {
-        const Route* route = nullptr;                          // nullptr: see allow
+        const Route* route = nullptr;  // nullptr: see allow
         std::map<std::string, std::string, std::less<>> path;
-        std::string allow;                                     // methods of this path, "" when there is none
+        std::string allow;  // methods of this path, "" when there is none
     };
+
     Match match(std::string_view method, std::string_view path) const;
 
     const std::vector<Route>& routes() const { return routes_; }

@@ -1,12 +1,12 @@
 // What people do to runs: trigger, cancel, retry.
-#include <fmt/core.h>
-
 #include "api/idempotency.hpp"
 #include "api/input.hpp"
 #include "api/run_view.hpp"
 #include "api/services.hpp"
 #include "base/log.hpp"
 #include "run/control.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::api {
 namespace {
@@ -36,7 +36,13 @@ net::Response accepted(postgres::Connection& db, std::string_view run_id) {
 }
 
 // The run is safe in Postgres: that the job goes out at once, and that the page hears of it, is best effort.
-void announce(Services& services, postgres::Connection& db, std::string_view type, std::string_view run_id, std::string_view pipeline) {
+void announce(
+    Services& services,
+    postgres::Connection& db,
+    std::string_view type,
+    std::string_view run_id,
+    std::string_view pipeline
+) {
     if (services.deps.send_jobs && type == "run.created") {
         try {
             services.deps.send_jobs(db);
@@ -82,28 +88,36 @@ net::Response start(Services& services, const Call& call, postgres::Connection& 
 net::Response trigger(Services& services, const Call& call) {
     const auto wish = read_wish(call.request);
     auto db = services.db();
-    return start(services, call, *db,
-                 {.pipeline = call.parameter("name"),
-                  .trigger = "manual",
-                  .by = {},
-                  .reason = wish.reason,
-                  .idempotency_key = std::nullopt,
-                  .retry_of = std::nullopt,
-                  .forced = wish.force});
+    return start(
+        services,
+        call,
+        *db,
+        {.pipeline = call.parameter("name"),
+         .trigger = "manual",
+         .by = {},
+         .reason = wish.reason,
+         .idempotency_key = std::nullopt,
+         .retry_of = std::nullopt,
+         .forced = wish.force}
+    );
 }
 
 net::Response retry(Services& services, const Call& call) {
     const auto wish = read_wish(call.request);
     auto db = services.db();
     const auto run = read_run(*db, call.parameter("id"));
-    return start(services, call, *db,
-                 {.pipeline = std::string(run.text(0, "pipeline")),
-                  .trigger = "retry",
-                  .by = {},
-                  .reason = wish.reason,
-                  .idempotency_key = std::nullopt,
-                  .retry_of = std::string(run.text(0, "run_id")),
-                  .forced = wish.force});
+    return start(
+        services,
+        call,
+        *db,
+        {.pipeline = std::string(run.text(0, "pipeline")),
+         .trigger = "retry",
+         .by = {},
+         .reason = wish.reason,
+         .idempotency_key = std::nullopt,
+         .retry_of = std::string(run.text(0, "run_id")),
+         .forced = wish.force}
+    );
 }
 
 net::Response cancel(Services& services, const Call& call) {
@@ -119,12 +133,20 @@ net::Response cancel(Services& services, const Call& call) {
 
 void add_run_actions(Router& router, Services& services) {
     const auto op = Policy::at_least(auth::Role::op);
-    router.add("POST", "/api/etl/pipelines/{name}/runs", op, [&services](const Call& call) { return trigger(services, call); })
+    router
+        .add(
+            "POST",
+            "/api/etl/pipelines/{name}/runs",
+            op,
+            [&services](const Call& call) { return trigger(services, call); }
+        )
         .takes_body({"application/json"});
-    router.add("POST", "/api/etl/runs/{id}/cancel", op, [&services](const Call& call) { return cancel(services, call); })
+    router
+        .add("POST", "/api/etl/runs/{id}/cancel", op, [&services](const Call& call) { return cancel(services, call); })
         .takes_body({"application/json"});
-    router.add("POST", "/api/etl/runs/{id}/retry", op, [&services](const Call& call) { return retry(services, call); })
-        .takes_body({"application/json"});
+    router.add(
+              "POST", "/api/etl/runs/{id}/retry", op, [&services](const Call& call) { return retry(services, call); }
+    ).takes_body({"application/json"});
 }
 
 }  // namespace headrace::api

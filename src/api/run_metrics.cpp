@@ -1,9 +1,9 @@
 // /api/etl/runs/{id}/metrics: throughput over time in uPlot's shape.
-#include <fmt/core.h>
-
 #include "api/input.hpp"
 #include "api/run_view.hpp"
 #include "api/services.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::api {
 namespace {
@@ -17,22 +17,35 @@ struct Point {
 // Counters are totals, so leaving points out loses nothing but resolution: rates between the rest are exact means.
 std::vector<Point> read_points(postgres::Connection& db, const std::string& id, std::int64_t count) {
     const auto rows = db.exec(
-        "select x.attempt, extract(epoch from x.at - r.started_at)::float8 as at, x.rows_read, x.rows_written, x.bytes_read from"
-        " (select *, row_number() over (order by p.at) as n, count(*) over () as total from etl_progress p where p.run_id = $1) x"
+        "select x.attempt, extract(epoch from x.at - r.started_at)::float8 as at, x.rows_read, x.rows_written, "
+        "x.bytes_read from"
+        " (select *, row_number() over (order by p.at) as n, count(*) over () as total from etl_progress p where "
+        "p.run_id = $1) x"
         " join etl_runs r on r.run_id = $1"
-        " where x.n = 1 or x.n = x.total or (x.n - 1) % greatest(1, ceil(x.total::float8 / greatest($2::int - 1, 1))::bigint) = 0 order by x.at",
+        " where x.n = 1 or x.n = x.total or (x.n - 1) % greatest(1, ceil(x.total::float8 / greatest($2::int - 1, "
+        "1))::bigint) = 0 order by x.at",
         {id, count}
     );
     std::vector<Point> out;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        out.push_back({rows.is_null(i, "at") ? 0 : std::stod(std::string(rows.text(i, "at"))), rows.integer(i, "attempt"),
-                       rows.integer(i, "rows_read"), rows.integer(i, "rows_written"), rows.integer(i, "bytes_read")});
+        out.push_back(
+            {rows.is_null(i, "at") ? 0 : std::stod(std::string(rows.text(i, "at"))),
+             rows.integer(i, "attempt"),
+             rows.integer(i, "rows_read"),
+             rows.integer(i, "rows_written"),
+             rows.integer(i, "bytes_read")}
+        );
     }
     return out;
 }
 
-void write_series(JsonWriter& json, const std::vector<Point>& points, std::string_view name, std::string_view unit,
-                  std::int64_t Point::*counter) {
+void write_series(
+    JsonWriter& json,
+    const std::vector<Point>& points,
+    std::string_view name,
+    std::string_view unit,
+    std::int64_t Point::*counter
+) {
     json.begin_object().key("name").text(name).key("unit").text(unit).key("v").begin_array();
     for (std::size_t i = 0; i < points.size(); ++i) {
         const auto& here = points[i];
@@ -70,8 +83,13 @@ net::Response metrics(Services& services, const Call& call) {
 }  // namespace
 
 void add_run_metrics(Router& router, Services& services) {
-    router.add("GET", "/api/etl/runs/{id}/metrics", Policy::at_least(auth::Role::viewer),
-               [&services](const Call& call) { return metrics(services, call); })
+    router
+        .add(
+            "GET",
+            "/api/etl/runs/{id}/metrics",
+            Policy::at_least(auth::Role::viewer),
+            [&services](const Call& call) { return metrics(services, call); }
+        )
         .takes_query({"points"})
         .in_background();
 }

@@ -1,15 +1,17 @@
 #include "api/run_view.hpp"
 
-#include <fmt/core.h>
-
 #include "api/problem.hpp"
 #include "base/ids.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::api {
 
 const std::string_view run_columns =
-    "r.run_id, r.pipeline, r.state, r.trigger, r.triggered_by, r.trigger_reason, r.retry_of, r.forced, r.slot, r.attempt,"
-    " r.max_attempts, r.crash_count, r.cancel_requested, r.queued_at, r.started_at, r.finished_at, r.available_at, r.rows_read,"
+    "r.run_id, r.pipeline, r.state, r.trigger, r.triggered_by, r.trigger_reason, r.retry_of, r.forced, r.slot, "
+    "r.attempt,"
+    " r.max_attempts, r.crash_count, r.cancel_requested, r.queued_at, r.started_at, r.finished_at, r.available_at, "
+    "r.rows_read,"
     " r.rows_written, r.rows_rejected, r.rows_filtered, r.bytes_read, r.bytes_written, r.worker, r.reason, r.error,"
     " r.definition_version, (extract(epoch from r.finished_at - r.started_at) * 1000)::bigint as duration_ms";
 
@@ -99,9 +101,12 @@ std::vector<RunEvent> read_run_events(postgres::Connection& db, const std::vecto
         return out;
     }
     const auto rows = db.exec(
-        fmt::format("select {}, coalesce((select max(seq) from etl_logs l where l.run_id = r.run_id), 0) as last_seq from etl_runs r "
-                    "where r.run_id = any ($1::uuid[])",
-                    run_columns),
+        fmt::format(
+            "select {}, coalesce((select max(seq) from etl_logs l where l.run_id = r.run_id), 0) as last_seq from "
+            "etl_runs r "
+            "where r.run_id = any ($1::uuid[])",
+            run_columns
+        ),
         {postgres::Param::array(ids)}
     );
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -116,7 +121,8 @@ std::vector<RunEvent> read_run_events(postgres::Connection& db, const std::vecto
 
 std::optional<std::string> active_run(postgres::Connection& db, std::string_view pipeline) {
     const auto rows = db.exec(
-        "select run_id from etl_runs where pipeline = $1 and state in ('queued', 'running', 'committed') order by queued_at limit 1",
+        "select run_id from etl_runs where pipeline = $1 and state in ('queued', 'running', 'committed') order by "
+        "queued_at limit 1",
         {pipeline}
     );
     return rows.empty() ? std::nullopt : rows.optional(0, "run_id");

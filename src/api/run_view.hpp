@@ -1,13 +1,13 @@
 // Rows of etl_runs as the Run objects of api/openapi.yaml.
 #pragma once
 
+#include "api/json_writer.hpp"
+#include "postgres/connection.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "api/json_writer.hpp"
-#include "postgres/connection.hpp"
 
 namespace headrace::api {
 
@@ -29,6 +29,7 @@ struct RunEvent {
     std::string state;
     std::string data;
 };
+
 // For those of the ids that exist; one query.
 std::vector<RunEvent> read_run_events(postgres::Connection& db, const std::vector<std::string>& ids);
 

@@ -1,14 +1,14 @@
 // /api/etl/runs: history, one run, its definition.
+#include "api/input.hpp"
+#include "api/run_view.hpp"
+#include "api/services.hpp"
+#include "run/states.hpp"
+
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
 #include <set>
-
-#include "api/input.hpp"
-#include "api/run_view.hpp"
-#include "api/services.hpp"
-#include "run/states.hpp"
 
 namespace headrace::api {
 namespace {
@@ -27,6 +27,7 @@ struct Filter {
         identity += fmt::format("{}={}\n", condition, params.back().value().value_or(""));
         sql += fmt::format(" and r.{} ${}", condition, params.size());
     }
+
     void add_any(std::string_view column, const std::vector<std::string>& words) {
         if (!words.empty()) {
             params.push_back(postgres::Param::array(words));
@@ -62,14 +63,18 @@ net::Response list(Services& services, const Call& call) {
         const auto after = services.cursors.decode(*cursor, filter.identity);
         params.emplace_back(after.queued_at);
         params.emplace_back(after.run_id);
-        sql += fmt::format(" and (r.queued_at, r.run_id) < (${}::timestamptz, ${}::uuid)", params.size() - 1, params.size());
+        sql += fmt::format(
+            " and (r.queued_at, r.run_id) < (${}::timestamptz, ${}::uuid)", params.size() - 1, params.size()
+        );
     }
     sql += fmt::format(" order by r.queued_at desc, r.run_id desc limit {}", limit + 1);
     const auto last_id = services.events.last_id();
     auto db = services.db();
     const auto rows = db->exec(sql, params);
-    const auto count = db->exec(fmt::format("select count(*) as n from (select 1 from etl_runs r{} limit {}) x", filter.sql, count_limit),
-                                filter.params);
+    const auto count = db->exec(
+        fmt::format("select count(*) as n from (select 1 from etl_runs r{} limit {}) x", filter.sql, count_limit),
+        filter.params
+    );
     const auto shown = std::min(rows.rows(), static_cast<std::size_t>(limit));
     JsonWriter json;
     json.begin_object().key("items").begin_array();
@@ -78,7 +83,8 @@ net::Response list(Services& services, const Call& call) {
     }
     json.end().key("nextCursor");
     if (rows.rows() > shown) {
-        const Cursor next{std::string(rows.text(shown - 1, "queued_text")), std::string(rows.text(shown - 1, "run_id"))};
+        const Cursor next{
+            std::string(rows.text(shown - 1, "queued_text")), std::string(rows.text(shown - 1, "run_id"))};
         json.text(services.cursors.encode(next, filter.identity));
     } else {
         json.null();
@@ -89,8 +95,11 @@ net::Response list(Services& services, const Call& call) {
 
 void write_steps(JsonWriter& json, postgres::Connection& db, std::string_view id) {
     const auto rows = db.exec(
-        "select attempt, step, state, started_at, finished_at, rows, bytes, detail from etl_steps where run_id = $1 order by attempt,"
-        " started_at, array_position(array['resolve','connect','query','read','transform','check','stage','commit','publish'], step)",
+        "select attempt, step, state, started_at, finished_at, rows, bytes, detail from etl_steps where run_id = $1 "
+        "order by attempt,"
+        " started_at, "
+        "array_position(array['resolve','connect','query','read','transform','check','stage','commit','publish'], "
+        "step)",
         {id}
     );
     json.key("steps").begin_array();
@@ -116,14 +125,22 @@ std::string_view outcome_of(std::string_view word) {
 
 void write_attempts(JsonWriter& json, postgres::Connection& db, std::string_view id) {
     const auto rows = db.exec(
-        "select attempt, attempt_id, worker, started_at, finished_at, outcome, error from etl_attempts where run_id = $1 order by attempt",
+        "select attempt, attempt_id, worker, started_at, finished_at, outcome, error from etl_attempts where run_id = "
+        "$1 order by attempt",
         {id}
     );
     json.key("attempts").begin_array();
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        json.begin_object().key("n").number(rows.integer(i, "attempt")).key("attemptId").text(rows.text(i, "attempt_id"));
+        json.begin_object()
+            .key("n")
+            .number(rows.integer(i, "attempt"))
+            .key("attemptId")
+            .text(rows.text(i, "attempt_id"));
         json.key("worker").text(rows.text(i, "worker")).key("startedAt").time_or_null(rows.time(i, "started_at"));
-        json.key("finishedAt").time_or_null(rows.time(i, "finished_at")).key("outcome").text(outcome_of(rows.text(i, "outcome")));
+        json.key("finishedAt")
+            .time_or_null(rows.time(i, "finished_at"))
+            .key("outcome")
+            .text(outcome_of(rows.text(i, "outcome")));
         if (!rows.is_null(i, "error")) {
             json.key("error").raw(rows.text(i, "error"));
         }
@@ -135,7 +152,8 @@ void write_attempts(JsonWriter& json, postgres::Connection& db, std::string_view
 void write_outputs(JsonWriter& json, postgres::Connection& db, std::string_view id) {
     // A generation that a newer one has replaced was published before that one was decided, or never needs to be.
     const auto rows = db.exec(
-        "select o.name, o.kind, c.epoch, c.seq, c.rows, c.bytes, (o.published or o.run_id is distinct from c.run_id) as published"
+        "select o.name, o.kind, c.epoch, c.seq, c.rows, c.bytes, (o.published or o.run_id is distinct from c.run_id) "
+        "as published"
         " from etl_commits c join etl_outputs o on o.output_id = c.output_id where c.run_id = $1 order by o.output_id",
         {id}
     );
@@ -146,7 +164,13 @@ void write_outputs(JsonWriter& json, postgres::Connection& db, std::string_view 
         const bool prefixed = name.size() > kind.size() && name.starts_with(kind) && name[kind.size()] == ':';
         json.begin_object().key("name").text(name).key("kind").text(kind);
         json.key("key").text(prefixed ? name.substr(kind.size() + 1) : name);
-        json.key("generation").begin_object().key("epoch").number(rows.integer(i, "epoch")).key("seq").number(rows.integer(i, "seq")).end();
+        json.key("generation")
+            .begin_object()
+            .key("epoch")
+            .number(rows.integer(i, "epoch"))
+            .key("seq")
+            .number(rows.integer(i, "seq"))
+            .end();
         json.key("rows").number(rows.integer(i, "rows")).key("bytes").number(rows.integer(i, "bytes"));
         json.key("published").boolean(rows.boolean(i, "published")).end();
     }
@@ -155,8 +179,10 @@ void write_outputs(JsonWriter& json, postgres::Connection& db, std::string_view 
 
 void write_neighbours(JsonWriter& json, postgres::Connection& db, std::string_view id) {
     const auto rows = db.exec(
-        "select (select o.run_id from etl_runs o where o.pipeline = r.pipeline and (o.queued_at, o.run_id) < (r.queued_at, r.run_id)"
-        " order by o.queued_at desc, o.run_id desc limit 1) as before, (select o.run_id from etl_runs o where o.pipeline = r.pipeline"
+        "select (select o.run_id from etl_runs o where o.pipeline = r.pipeline and (o.queued_at, o.run_id) < "
+        "(r.queued_at, r.run_id)"
+        " order by o.queued_at desc, o.run_id desc limit 1) as before, (select o.run_id from etl_runs o where "
+        "o.pipeline = r.pipeline"
         " and (o.queued_at, o.run_id) > (r.queued_at, r.run_id) order by o.queued_at, o.run_id limit 1) as after"
         " from etl_runs r where r.run_id = $1",
         {id}
@@ -202,8 +228,10 @@ void gather_credentials(const YAML::Node& node, std::set<std::string>& names) {
 net::Response config(Services& services, const Call& call) {
     auto db = services.db();
     const auto run = read_run(*db, call.parameter("id"));
-    const auto rows = db->exec("select text from etl_definitions where pipeline = $1 and version = $2",
-                               {run.text(0, "pipeline"), run.integer(0, "definition_version")});
+    const auto rows = db->exec(
+        "select text from etl_definitions where pipeline = $1 and version = $2",
+        {run.text(0, "pipeline"), run.integer(0, "definition_version")}
+    );
     const auto text = rows.empty() ? std::string() : std::string(rows.text(0, "text"));
     std::set<std::string> names;
     try {
@@ -225,7 +253,9 @@ void add_runs(Router& router, Services& services) {
         .takes_query({"pipeline", "state", "trigger", "since", "until", "cursor", "limit"})
         .in_background();
     router.add("GET", "/api/etl/runs/{id}", viewer, [&services](const Call& call) { return detail(services, call); });
-    router.add("GET", "/api/etl/runs/{id}/config", viewer, [&services](const Call& call) { return config(services, call); });
+    router.add("GET", "/api/etl/runs/{id}/config", viewer, [&services](const Call& call) {
+        return config(services, call);
+    });
 }
 
 }  // namespace headrace::api

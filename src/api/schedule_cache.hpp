@@ -1,6 +1,8 @@
 // Parsed cron expressions with their words, so that a list of pipelines parses none. Thread-safe.
 #pragma once
 
+#include "schedule/cron.hpp"
+
 #include <map>
 #include <memory>
 #include <mutex>
@@ -9,14 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "schedule/cron.hpp"
-
 namespace headrace::api {
 
 struct KnownSchedule {
     std::optional<schedule::Cron> cron;  // none: it does not parse, and `text` says why
     std::string text;
-    std::vector<std::string> warnings;   // of the coming year
+    std::vector<std::string> warnings;  // of the coming year
     Timestamp made_at;
 
     std::vector<Timestamp> next(Timestamp after, int count) const;

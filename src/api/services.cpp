@@ -36,7 +36,11 @@ Services::Services(Dependencies dependencies)
 void Services::publish(std::string_view type, std::string_view run, std::string_view pipeline, std::string_view data) {
     try {
         auto connection = redis.take();
-        run::publish_event(*connection, deps.event_stream, {std::string(type), std::string(run), std::string(pipeline), std::string(data)});
+        run::publish_event(
+            *connection,
+            deps.event_stream,
+            {std::string(type), std::string(run), std::string(pipeline), std::string(data)}
+        );
     } catch (const std::exception&) {
         log::warn("a live event was not sent", {{"type", std::string(type)}});
     }

@@ -1,13 +1,6 @@
 // What the handlers share. Made by Api, outlives all handlers.
 #pragma once
 
-#include <array>
-#include <atomic>
-#include <cstdint>
-#include <mutex>
-#include <string>
-#include <string_view>
-
 #include "api/api.hpp"
 #include "api/cursor.hpp"
 #include "api/event_tail.hpp"
@@ -17,14 +10,23 @@
 #include "api/schedule_cache.hpp"
 #include "api/static_files.hpp"
 
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+
 namespace headrace::api {
 
 // At most `count` calls in each span of time; for guessing at login. Thread-safe.
 class CallLimit {
 public:
     CallLimit(int count, std::chrono::seconds span) : count_(count), span_(span) {}
+
     // False: too many; the caller answers 429.
     bool allow();
+
     std::chrono::seconds span() const { return span_; }
 
 private:
@@ -50,6 +52,7 @@ struct Services {
     std::array<std::atomic<std::uint64_t>, 600> answers{};  // by status
 
     postgres::Pool::Lease db() { return deps.db.take(stop.token()); }
+
     // Tells the live stream; never fails.
     void publish(std::string_view type, std::string_view run, std::string_view pipeline, std::string_view data);
 };

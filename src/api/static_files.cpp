@@ -1,13 +1,13 @@
 #include "api/static_files.hpp"
 
-#include <algorithm>
-#include <fstream>
-#include <iterator>
-
 #include "api/problem.hpp"
 #include "auth/cookie.hpp"
 #include "base/log.hpp"
 #include "net/http_names.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
 
 namespace headrace::api {
 namespace {
@@ -81,15 +81,22 @@ std::shared_ptr<const StaticFiles::Scan> StaticFiles::scan(const std::string& fo
             continue;
         }
         const auto twin = path + ".gz";
-        out->files.emplace(std::move(name), File{path, "\"" + hash_of(path) + "\"", fs::is_regular_file(twin, error) ? twin : std::string(),
-                                                 std::string(net::mime_type(path))});
+        out->files.emplace(
+            std::move(name),
+            File{
+                path,
+                "\"" + hash_of(path) + "\"",
+                fs::is_regular_file(twin, error) ? twin : std::string(),
+                std::string(net::mime_type(path))}
+        );
     }
     return out;
 }
 
 std::shared_ptr<const StaticFiles::Scan> StaticFiles::current() {
     std::error_code error;
-    const auto stamp = folder_.empty() ? fs::file_time_type{} : fs::last_write_time(fs::path(folder_) / "index.html", error);
+    const auto stamp =
+        folder_.empty() ? fs::file_time_type{} : fs::last_write_time(fs::path(folder_) / "index.html", error);
     const std::lock_guard lock(mutex_);
     if (scan_ == nullptr || scan_->stamp != (error ? fs::file_time_type{} : stamp)) {
         scan_ = folder_.empty() ? std::make_shared<const Scan>() : scan(folder_);

@@ -1,6 +1,8 @@
-// The built page. Only what a scan of the folder has found is served, by its exact path, so no request can reach another
-// file. A new build is noticed by the time stamp of index.html. Thread-safe.
+// The built page. Only what a scan of the folder has found is served, by its exact path, so no request can reach
+// another file. A new build is noticed by the time stamp of index.html. Thread-safe.
 #pragma once
+
+#include "net/http_message.hpp"
 
 #include <filesystem>
 #include <map>
@@ -8,8 +10,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-
-#include "net/http_message.hpp"
 
 namespace headrace::api {
 
@@ -24,10 +24,11 @@ public:
 private:
     struct File {
         std::string path;
-        std::string etag;     // of its bytes
-        std::string gzip;     // path of the precompressed twin, ""
+        std::string etag;  // of its bytes
+        std::string gzip;  // path of the precompressed twin, ""
         std::string type;
     };
+
     struct Scan {
         std::map<std::string, File, std::less<>> files;  // "/assets/app-1a2b.js"
         std::filesystem::file_time_type stamp{};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,7 +18,7 @@ void add_worker(CLI::App& app, Run& chosen);
 void add_api(CLI::App& app, Run& chosen);
 void add_migrate(CLI::App& app, Run& chosen);
 void add_check(CLI::App& app, Run& chosen);
-void add_run(CLI::App& app, Run& chosen);       // run, cancel, retry
+void add_run(CLI::App& app, Run& chosen);  // run, cancel, retry
 void add_runs(CLI::App& app, Run& chosen);
 void add_credential(CLI::App& app, Run& chosen);
 void add_config(CLI::App& app, Run& chosen);

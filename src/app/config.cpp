@@ -1,5 +1,9 @@
 #include "app/config.hpp"
 
+#include "base/error.hpp"
+#include "base/units.hpp"
+#include "pipeline/suggest.hpp"
+
 #include <fmt/format.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
@@ -10,14 +14,11 @@
 #include <filesystem>
 #include <functional>
 
-#include "base/error.hpp"
-#include "base/units.hpp"
-#include "pipeline/suggest.hpp"
-
 namespace headrace::app {
 namespace {
 
-// One value: its key in headrace.yaml, its variable, and how it is set. `set` throws a sentence when the text is no good.
+// One value: its key in headrace.yaml, its variable, and how it is set. `set` throws a sentence when the text is no
+// good.
 struct Entry {
     std::string_view key;
     std::string_view variable;
@@ -56,41 +57,99 @@ std::string masked(const Secret& secret) {
 
 const std::vector<Entry>& entries() {
     static const std::vector<Entry> all = {
-        {"database_url", "DATABASE_URL", "postgres://etl:secret@127.0.0.1/etl", [](Config& c, const std::string& v) { c.database_url = v; },
+        {"database_url",
+         "DATABASE_URL",
+         "postgres://etl:secret@127.0.0.1/etl",
+         [](Config& c, const std::string& v) { c.database_url = v; },
          [](const Config& c) { return mask_url(c.database_url); }},
-        {"redis_url", "REDIS_URL", "redis://127.0.0.1:6379/0", [](Config& c, const std::string& v) { c.redis_url = v; },
+        {"redis_url",
+         "REDIS_URL",
+         "redis://127.0.0.1:6379/0",
+         [](Config& c, const std::string& v) { c.redis_url = v; },
          [](const Config& c) { return mask_url(c.redis_url); }},
-        {"cache_redis_url", "CACHE_REDIS_URL", "redis://127.0.0.1:6380/0", [](Config& c, const std::string& v) { c.cache_redis_url = v; },
+        {"cache_redis_url",
+         "CACHE_REDIS_URL",
+         "redis://127.0.0.1:6380/0",
+         [](Config& c, const std::string& v) { c.cache_redis_url = v; },
          [](const Config& c) { return mask_url(c.cache_redis_url); }},
-        {"key_file", "HEADRACE_KEY_FILE", "/run/secrets/headrace_key", [](Config& c, const std::string& v) { c.key_file = v; },
+        {"key_file",
+         "HEADRACE_KEY_FILE",
+         "/run/secrets/headrace_key",
+         [](Config& c, const std::string& v) { c.key_file = v; },
          [](const Config& c) { return c.key_file; }},
-        {"session_secret", "SESSION_SECRET", "32 random characters or more", [](Config& c, const std::string& v) { c.session_secret = Secret(v); },
+        {"session_secret",
+         "SESSION_SECRET",
+         "32 random characters or more",
+         [](Config& c, const std::string& v) { c.session_secret = Secret(v); },
          [](const Config& c) { return masked(c.session_secret); }},
-        {"pipelines", "HEADRACE_PIPELINES", "pipelines", [](Config& c, const std::string& v) { c.pipelines = v; },
+        {"pipelines",
+         "HEADRACE_PIPELINES",
+         "pipelines",
+         [](Config& c, const std::string& v) { c.pipelines = v; },
          [](const Config& c) { return c.pipelines; }},
-        {"listen", "HEADRACE_LISTEN", "127.0.0.1:8090", [](Config& c, const std::string& v) { c.listen = v; },
+        {"listen",
+         "HEADRACE_LISTEN",
+         "127.0.0.1:8090",
+         [](Config& c, const std::string& v) { c.listen = v; },
          [](const Config& c) { return c.listen; }},
-        {"web", "HEADRACE_WEB", "web/dist", [](Config& c, const std::string& v) { c.web = v; }, [](const Config& c) { return c.web; }},
-        {"address_file", "HEADRACE_ADDRESS_FILE", "run/api.address", [](Config& c, const std::string& v) { c.address_file = v; },
+        {"web",
+         "HEADRACE_WEB",
+         "web/dist",
+         [](Config& c, const std::string& v) { c.web = v; },
+         [](const Config& c) { return c.web; }},
+        {"address_file",
+         "HEADRACE_ADDRESS_FILE",
+         "run/api.address",
+         [](Config& c, const std::string& v) { c.address_file = v; },
          [](const Config& c) { return c.address_file; }},
-        {"log", "HEADRACE_LOG", "json", [](Config& c, const std::string& v) { c.log_json = one_of(v, {"json", "text"}) == "json"; },
+        {"log",
+         "HEADRACE_LOG",
+         "json",
+         [](Config& c, const std::string& v) {
+             c.log_json = one_of(v, {"json", "text"}) == "json";
+         },
          [](const Config& c) { return std::string(c.log_json ? "json" : "text"); }},
-        {"log_level", "HEADRACE_LOG_LEVEL", "info",
-         [](Config& c, const std::string& v) { c.log_level = one_of(v, {"debug", "info", "warn", "error"}); },
+        {"log_level",
+         "HEADRACE_LOG_LEVEL",
+         "info",
+         [](Config& c, const std::string& v) {
+             c.log_level = one_of(v, {"debug", "info", "warn", "error"});
+         },
          [](const Config& c) { return c.log_level; }},
-        {"worker_concurrency", "HEADRACE_WORKER_CONCURRENCY", "2",
+        {"worker_concurrency",
+         "HEADRACE_WORKER_CONCURRENCY",
+         "2",
          [](Config& c, const std::string& v) { c.worker_concurrency = concurrency(v); },
          [](const Config& c) { return std::to_string(c.worker_concurrency); }},
-        {"worker_name", "HEADRACE_WORKER_NAME", "worker-1", [](Config& c, const std::string& v) { c.worker_name = v; },
+        {"worker_name",
+         "HEADRACE_WORKER_NAME",
+         "worker-1",
+         [](Config& c, const std::string& v) { c.worker_name = v; },
          [](const Config& c) { return c.worker_name; }},
-        {"lease", "HEADRACE_LEASE", "60s", [](Config& c, const std::string& v) { c.lease = duration(v); },
+        {"lease",
+         "HEADRACE_LEASE",
+         "60s",
+         [](Config& c, const std::string& v) { c.lease = duration(v); },
          [](const Config& c) { return format_duration(c.lease); }},
-        {"sweep", "HEADRACE_SWEEP", "5s", [](Config& c, const std::string& v) { c.sweep = duration(v); },
+        {"sweep",
+         "HEADRACE_SWEEP",
+         "5s",
+         [](Config& c, const std::string& v) { c.sweep = duration(v); },
          [](const Config& c) { return format_duration(c.sweep); }},
-        {"queue", "HEADRACE_QUEUE", "etl", [](Config& c, const std::string& v) { c.queue = v; }, [](const Config& c) { return c.queue; }},
-        {"queue_prefix", "HEADRACE_QUEUE_PREFIX", "bull", [](Config& c, const std::string& v) { c.queue_prefix = v; },
+        {"queue",
+         "HEADRACE_QUEUE",
+         "etl",
+         [](Config& c, const std::string& v) { c.queue = v; },
+         [](const Config& c) { return c.queue; }},
+        {"queue_prefix",
+         "HEADRACE_QUEUE_PREFIX",
+         "bull",
+         [](Config& c, const std::string& v) { c.queue_prefix = v; },
          [](const Config& c) { return c.queue_prefix; }},
-        {"events_stream", "HEADRACE_EVENTS_STREAM", "headrace:events", [](Config& c, const std::string& v) { c.events_stream = v; },
+        {"events_stream",
+         "HEADRACE_EVENTS_STREAM",
+         "headrace:events",
+         [](Config& c, const std::string& v) { c.events_stream = v; },
          [](const Config& c) { return c.events_stream; }},
     };
     return all;
@@ -122,7 +181,8 @@ void read_file(Config& config, const std::string& file) {
     for (const auto& pair : root) {
         const auto key = pair.first.as<std::string>();
         const auto where = fmt::format("{}:{}:{}", file, pair.first.Mark().line + 1, pair.first.Mark().column + 1);
-        const auto entry = std::find_if(entries().begin(), entries().end(), [&](const Entry& e) { return e.key == key; });
+        const auto entry =
+            std::find_if(entries().begin(), entries().end(), [&](const Entry& e) { return e.key == key; });
         if (entry == entries().end()) {
             std::vector<std::string_view> keys;
             for (const auto& known : entries()) {
@@ -173,15 +233,19 @@ void require(const std::string& value, std::string_view variable) {
     if (!value.empty()) {
         return;
     }
-    const auto entry = std::find_if(entries().begin(), entries().end(), [&](const Entry& e) { return e.variable == variable; });
+    const auto entry =
+        std::find_if(entries().begin(), entries().end(), [&](const Entry& e) { return e.variable == variable; });
     throw Error(ErrorKind::invalid, "config.missing", fmt::format("{} is not set", variable))
-        .with_hint(fmt::format("Set {} in the environment or `{}:` in headrace.yaml, e.g. {}.", variable, entry->key, entry->example));
+        .with_hint(fmt::format(
+            "Set {} in the environment or `{}:` in headrace.yaml, e.g. {}.", variable, entry->key, entry->example
+        ));
 }
 
 std::string print_config(const Config& config) {
     std::string out;
     for (const auto& entry : entries()) {
-        out += fmt::format("{:20} {:40} {}\n", entry.key, entry.shown(config), config.origins.at(std::string(entry.key)));
+        out +=
+            fmt::format("{:20} {:40} {}\n", entry.key, entry.shown(config), config.origins.at(std::string(entry.key)));
     }
     return out;
 }

@@ -1,15 +1,15 @@
 #include "app/context.hpp"
 
+#include "app/registry.hpp"
+#include "base/log.hpp"
+#include "credential/envelope.hpp"
+#include "credential/store.hpp"
+
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <csignal>
-
-#include "app/registry.hpp"
-#include "base/log.hpp"
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 
 namespace headrace::app {
 
@@ -18,10 +18,12 @@ Context Context::load() {
     auto& config = context.config;
     config = load_config();
     log::set_json(config.log_json);
-    log::set_level(config.log_level == "debug"  ? log::Level::debug
-                   : config.log_level == "warn" ? log::Level::warn
-                   : config.log_level == "error" ? log::Level::error
-                                                 : log::Level::info);
+    log::set_level(
+        config.log_level == "debug"   ? log::Level::debug
+        : config.log_level == "warn"  ? log::Level::warn
+        : config.log_level == "error" ? log::Level::error
+                                      : log::Level::info
+    );
     require(config.database_url, "DATABASE_URL");
     require(config.redis_url, "REDIS_URL");
     context.db.url = config.database_url;
@@ -34,32 +36,34 @@ Context Context::load() {
 pipeline::Credential Context::credential(postgres::Connection& connection, const std::string& name) const {
     const credential::Store store(credential::load_key_file(config.key_file));
     auto found = store.resolve(connection, name);
-    return {.name = found.name,
-            .kind = found.kind,
-            .settings = {found.settings.begin(), found.settings.end()},
-            .secret = std::move(found.secret),
-            .allowed_hosts = std::move(found.allowed_hosts)};
+    return {
+        .name = found.name,
+        .kind = found.kind,
+        .settings = {found.settings.begin(), found.settings.end()},
+        .secret = std::move(found.secret),
+        .allowed_hosts = std::move(found.allowed_hosts)};
 }
 
 run::WorkerSettings Context::worker_settings() const {
     require(config.key_file, "HEADRACE_KEY_FILE");
-    return {.db = db,
-            .queue_redis = queue_redis,
-            .cache_redis = cache_redis,
-            .name = config.worker_name,
-            .concurrency = config.worker_concurrency,
-            .queue = config.queue,
-            .prefix = config.queue_prefix,
-            .events_stream = config.events_stream,
-            .lease = config.lease,
-            .sweep = config.sweep,
-            .pipelines_folder = config.pipelines,
-            .verify =
-                [this](postgres::Connection& c) {
-                    // Without its key a worker could read no credential: refuse now and not at the first run.
-                    credential::Store(credential::load_key_file(config.key_file)).verify_key(c);
-                },
-            .credential = [this](postgres::Connection& c, const std::string& name) { return credential(c, name); }};
+    return {
+        .db = db,
+        .queue_redis = queue_redis,
+        .cache_redis = cache_redis,
+        .name = config.worker_name,
+        .concurrency = config.worker_concurrency,
+        .queue = config.queue,
+        .prefix = config.queue_prefix,
+        .events_stream = config.events_stream,
+        .lease = config.lease,
+        .sweep = config.sweep,
+        .pipelines_folder = config.pipelines,
+        .verify =
+            [this](postgres::Connection& c) {
+                // Without its key a worker could read no credential: refuse now and not at the first run.
+                credential::Store(credential::load_key_file(config.key_file)).verify_key(c);
+            },
+        .credential = [this](postgres::Connection& c, const std::string& name) { return credential(c, name); }};
 }
 
 SignalWait::SignalWait() {

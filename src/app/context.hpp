@@ -1,14 +1,14 @@
 // What most commands need, made from the configuration. One per process.
 #pragma once
 
-#include <string>
-
 #include "app/config.hpp"
 #include "base/stop.hpp"
 #include "pipeline/registry.hpp"
 #include "postgres/connection.hpp"
 #include "redis/options.hpp"
 #include "run/worker.hpp"
+
+#include <string>
 
 namespace headrace::app {
 
@@ -22,7 +22,10 @@ struct Context {
     // Reads headrace.yaml and the environment. Throws config.*.
     static Context load();
 
-    postgres::Connection connect_db(const StopToken& stop = {}) const { return postgres::Connection::connect(db, stop); }
+    postgres::Connection connect_db(const StopToken& stop = {}) const {
+        return postgres::Connection::connect(db, stop);
+    }
+
     run::WorkerSettings worker_settings() const;
     // Resolves by name; opens the store with the configured key.
     pipeline::Credential credential(postgres::Connection& db, const std::string& name) const;
@@ -37,6 +40,7 @@ public:
     SignalWait& operator=(const SignalWait&) = delete;
 
     int fd() const { return fd_; }
+
     // Waits for the next signal or for `other` (a descriptor, or -1) to be readable. The signal's number, 0 for `other`
     // or at the deadline.
     int wait(int other = -1, Deadline deadline = Deadline::never());

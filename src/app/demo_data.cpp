@@ -1,17 +1,18 @@
 #include "app/demo_data.hpp"
 
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+#include "net/http_client.hpp"
+
+#include <boost/json.hpp>
+
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <iterator>
 #include <string_view>
-
-#include <boost/json.hpp>
-#include <fmt/format.h>
-
-#include "base/encoding.hpp"
-#include "base/error.hpp"
-#include "net/http_client.hpp"
 
 namespace headrace::app {
 namespace {
@@ -24,11 +25,18 @@ struct Table {
 };
 
 constexpr Table tables[] = {
-    {"flights_airport", "flights-airport.csv", "origin String, destination String, count UInt32", "(origin, destination)"},
-    {"airports", "airports.csv",
-     "iata String, name String, city String, state String, country String, latitude Float64, longitude Float64", "iata"},
-    {"flights_20k", "flights-20k.json",
-     "date DateTime, delay Int32, distance Int32, origin String, destination String", "(date, origin, destination)"},
+    {"flights_airport",
+     "flights-airport.csv",
+     "origin String, destination String, count UInt32",
+     "(origin, destination)"},
+    {"airports",
+     "airports.csv",
+     "iata String, name String, city String, state String, country String, latitude Float64, longitude Float64",
+     "iata"},
+    {"flights_20k",
+     "flights-20k.json",
+     "date DateTime, delay Int32, distance Int32, origin String, destination String",
+     "(date, origin, destination)"},
 };
 
 class ClickHouse {
@@ -45,7 +53,8 @@ public:
         auto reply = client_.fetch(request, stop_);
         if (reply.status != 200) {
             throw Error(
-                ErrorKind::permanent, "dev.server_failed",
+                ErrorKind::permanent,
+                "dev.server_failed",
                 fmt::format("ClickHouse refused \"{}\": {}", query, reply.body.substr(0, 500))
             );
         }
@@ -95,8 +104,12 @@ Rows rows_of_flights(const std::string& text) {
         std::string date(flight.at("date").as_string());
         std::replace(date.begin(), date.end(), '/', '-');
         rows.csv += fmt::format(
-            "{}:00,{},{},{},{}\n", date, flight.at("delay").as_int64(), flight.at("distance").as_int64(),
-            std::string_view(flight.at("origin").as_string()), std::string_view(flight.at("destination").as_string())
+            "{}:00,{},{},{},{}\n",
+            date,
+            flight.at("delay").as_int64(),
+            flight.at("distance").as_int64(),
+            std::string_view(flight.at("origin").as_string()),
+            std::string_view(flight.at("destination").as_string())
         );
         ++rows.count;
     }
@@ -107,7 +120,10 @@ DemoTable load(ClickHouse& server, const Table& table, const std::string& data_d
     auto text = file_text(fmt::format("{}/{}", data_dir, table.file));
     auto rows = std::string_view(table.file).ends_with(".csv") ? rows_of_csv(std::move(text)) : rows_of_flights(text);
     server.run(fmt::format(
-        "CREATE TABLE IF NOT EXISTS headrace_demo.{} ({}) ENGINE = MergeTree ORDER BY {}", table.name, table.columns, table.order
+        "CREATE TABLE IF NOT EXISTS headrace_demo.{} ({}) ENGINE = MergeTree ORDER BY {}",
+        table.name,
+        table.columns,
+        table.order
     ));
     if (server.rows(table.name) == rows.count) {
         return {table.name, rows.count, false};
@@ -117,7 +133,8 @@ DemoTable load(ClickHouse& server, const Table& table, const std::string& data_d
     const auto found = server.rows(table.name);
     if (found != rows.count) {
         throw Error(
-            ErrorKind::permanent, "dev.server_failed",
+            ErrorKind::permanent,
+            "dev.server_failed",
             fmt::format("sample table {} has {} rows after loading {}", table.name, found, rows.count)
         );
     }

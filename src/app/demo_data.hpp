@@ -2,12 +2,12 @@
 // headrace_demo.flights_airport, airports and flights_20k.
 #pragma once
 
+#include "base/secret.hpp"
+#include "base/stop.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "base/secret.hpp"
-#include "base/stop.hpp"
 
 namespace headrace::app {
 

@@ -1,12 +1,5 @@
 #include "app/dev.hpp"
 
-#include <fmt/core.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <filesystem>
-#include <optional>
-
 #include "app/context.hpp"
 #include "app/dev_stack.hpp"
 #include "app/registry.hpp"
@@ -20,6 +13,13 @@
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
 
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <optional>
+
 namespace headrace::app {
 namespace {
 
@@ -29,14 +29,21 @@ using std::chrono::milliseconds;
 // The api and the worker: the same binary with the same configuration as in production.
 class Children {
 public:
-    Children(const DevStack& stack, std::string listen) : listen_(std::move(listen)), env_(stack.environment(listen_)), log_dir_(stack.data_dir() + "/log") {
+    Children(const DevStack& stack, std::string listen)
+        : listen_(std::move(listen)), env_(stack.environment(listen_)), log_dir_(stack.data_dir() + "/log") {
         fs::create_directories(log_dir_);
     }
 
-    void start_worker(bool schedule) { worker_ = start("worker", schedule ? std::vector<std::string>{} : std::vector<std::string>{"--no-schedule"}); }
+    void start_worker(bool schedule) {
+        worker_ = start("worker", schedule ? std::vector<std::string>{} : std::vector<std::string>{"--no-schedule"});
+    }
+
     void start_api() { api_ = start("api", {"--dev-login"}); }
+
     ChildProcess& worker() { return worker_; }
+
     ChildProcess& api() { return api_; }
+
     std::string log_of(const std::string& role) const { return log_dir_ + "/" + role + ".log"; }
 
     void stop() {
@@ -65,11 +72,17 @@ private:
 };
 
 void banner(DevStack& stack, const std::string& address, const std::string& link, const Children& children) {
-    fmt::print("\nheadrace {} · dev mode · data in {} (--reset or deleting it starts over)\n", version, stack.data_dir());
-    for (PrivateServer* server : {static_cast<PrivateServer*>(&stack.postgres()), static_cast<PrivateServer*>(&stack.redis()),
-                                  static_cast<PrivateServer*>(&stack.clickhouse())}) {
+    fmt::print(
+        "\nheadrace {} · dev mode · data in {} (--reset or deleting it starts over)\n", version, stack.data_dir()
+    );
+    for (PrivateServer* server :
+         {static_cast<PrivateServer*>(&stack.postgres()),
+          static_cast<PrivateServer*>(&stack.redis()),
+          static_cast<PrivateServer*>(&stack.clickhouse())}) {
         if (server->moved()) {
-            fmt::print(" note        {} lies in {}: its account cannot reach the folder above\n", server->name(), server->dir());
+            fmt::print(
+                " note        {} lies in {}: its account cannot reach the folder above\n", server->name(), server->dir()
+            );
         }
     }
     fmt::print(" postgres    psql '{}'\n", stack.postgres().url());
@@ -98,7 +111,9 @@ std::string await_address(const std::string& file, ChildProcess& api, const std:
             break;
         }
     }
-    throw Error(ErrorKind::permanent, "dev.server_failed", fmt::format("the api did not start:\n{}", file_tail(log_file, 5)));
+    throw Error(
+        ErrorKind::permanent, "dev.server_failed", fmt::format("the api did not start:\n{}", file_tail(log_file, 5))
+    );
 }
 
 // Loads the files before anything runs, and shows what is wrong with them where the user looks.
@@ -118,7 +133,10 @@ void load_pipelines(const DevStack& stack, const std::string& folder) {
 }
 
 std::vector<std::string> all_pipelines(postgres::Connection& db) {
-    const auto rows = db.exec("select name from etl_pipelines where not removed and coalesce((summary->>'enabled')::boolean, true) order by name");
+    const auto rows = db.exec(
+        "select name from etl_pipelines where not removed and coalesce((summary->>'enabled')::boolean, true) order by "
+        "name"
+    );
     std::vector<std::string> names;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         names.emplace_back(rows.text(i, "name"));
@@ -128,15 +146,29 @@ std::vector<std::string> all_pipelines(postgres::Connection& db) {
 
 void show_progress(const RunView& view) {
     if (::isatty(STDERR_FILENO) != 0) {
-        fmt::print(stderr, "\r\x1b[K{} · {} · {} rows · {}", view.pipeline, view.state, view.rows, format_bytes(static_cast<std::uint64_t>(view.bytes)));
+        fmt::print(
+            stderr,
+            "\r\x1b[K{} · {} · {} rows · {}",
+            view.pipeline,
+            view.state,
+            view.rows,
+            format_bytes(static_cast<std::uint64_t>(view.bytes))
+        );
     }
 }
 
 void print_row(const RunView& view) {
     const auto seconds = static_cast<double>(std::max<std::int64_t>(view.duration_ms, 1)) / 1000;
-    fmt::print("{:20}  {:10}  {:>10}  {:>10}  {:>10.0f}  {:>10}  {}\n", view.pipeline, view.state, view.rows,
-               format_bytes(static_cast<std::uint64_t>(view.bytes)), static_cast<double>(view.rows) / seconds,
-               format_bytes(static_cast<std::uint64_t>(view.peak_rss)), view.outputs);
+    fmt::print(
+        "{:20}  {:10}  {:>10}  {:>10}  {:>10.0f}  {:>10}  {}\n",
+        view.pipeline,
+        view.state,
+        view.rows,
+        format_bytes(static_cast<std::uint64_t>(view.bytes)),
+        static_cast<double>(view.rows) / seconds,
+        format_bytes(static_cast<std::uint64_t>(view.peak_rss)),
+        view.outputs
+    );
     if (!view.error.empty()) {
         fmt::print("  {}\n", view.error);
     }
@@ -149,8 +181,15 @@ bool run_all(DevStack& stack, SignalWait& signals, ChildProcess& worker, const s
     StopSource stop;
     std::vector<RunView> done;
     for (const auto& name : all_pipelines(db)) {
-        const auto run = run::trigger_run(db, {.pipeline = name, .trigger = "manual", .by = "headrace dev --once", .reason = std::nullopt,
-                                               .idempotency_key = std::nullopt, .retry_of = std::nullopt});
+        const auto run = run::trigger_run(
+            db,
+            {.pipeline = name,
+             .trigger = "manual",
+             .by = "headrace dev --once",
+             .reason = std::nullopt,
+             .idempotency_key = std::nullopt,
+             .retry_of = std::nullopt}
+        );
         run::dispatch(db, queue);
         done.push_back(watch_run(db, run.run_id, stop.token(), [&](const RunView& view) {
             show_progress(view);
@@ -158,14 +197,27 @@ bool run_all(DevStack& stack, SignalWait& signals, ChildProcess& worker, const s
                 stop.request_stop("interrupted");
             }
             if (!worker.running()) {
-                throw Error(ErrorKind::permanent, "dev.server_failed", fmt::format("the worker ended:\n{}", file_tail(worker_log, 5)));
+                throw Error(
+                    ErrorKind::permanent,
+                    "dev.server_failed",
+                    fmt::format("the worker ended:\n{}", file_tail(worker_log, 5))
+                );
             }
         }));
     }
     if (::isatty(STDERR_FILENO) != 0) {
         fmt::print(stderr, "\r\x1b[K");
     }
-    fmt::print("{:20}  {:10}  {:>10}  {:>10}  {:>10}  {:>10}  {}\n", "PIPELINE", "STATE", "ROWS", "BYTES", "ROWS/S", "PEAK RSS", "OUTPUT KEYS");
+    fmt::print(
+        "{:20}  {:10}  {:>10}  {:>10}  {:>10}  {:>10}  {}\n",
+        "PIPELINE",
+        "STATE",
+        "ROWS",
+        "BYTES",
+        "ROWS/S",
+        "PEAK RSS",
+        "OUTPUT KEYS"
+    );
     bool good = !done.empty();
     for (const auto& view : done) {
         print_row(view);

@@ -1,16 +1,16 @@
 #include "app/dev_stack.hpp"
 
-#include <fmt/core.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include "app/demo_data.hpp"
 #include "base/ids.hpp"
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
 #include "postgres/migrate.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace headrace::app {
 namespace {
@@ -65,31 +65,39 @@ void DevStack::prepare_database() {
 
 // The sample pipelines read with a user that may not write.
 void DevStack::load_samples(const StopToken& stop) {
-    load_demo_data({.url = clickhouse_.url(), .user = "headrace", .password = clickhouse_.password()},
-                   find_resource("node_modules/vega-datasets/data"), stop);
+    load_demo_data(
+        {.url = clickhouse_.url(), .user = "headrace", .password = clickhouse_.password()},
+        find_resource("node_modules/vega-datasets/data"),
+        stop
+    );
     auto db = postgres::Connection::connect({.url = postgres_.url()});
     credential::Store store(credential::load_key_file(key_file_));
     store.verify_key(db);
     const auto host = clickhouse_.url().substr(std::string_view("http://").size());
-    store.set(db,
-              {.name = "clickhouse",
-               .kind = "clickhouse",
-               .settings = {{"url", clickhouse_.url()}, {"user", "reader"}, {"database", "headrace_demo"}},
-               .allowed_hosts = {host}},
-              clickhouse_.reader_password(), "headrace dev", true);
+    store.set(
+        db,
+        {.name = "clickhouse",
+         .kind = "clickhouse",
+         .settings = {{"url", clickhouse_.url()}, {"user", "reader"}, {"database", "headrace_demo"}},
+         .allowed_hosts = {host}},
+        clickhouse_.reader_password(),
+        "headrace dev",
+        true
+    );
 }
 
 std::vector<std::pair<std::string, std::string>> DevStack::environment(const std::string& listen) const {
-    return {{"DATABASE_URL", postgres_.url()},
-            {"REDIS_URL", redis_.url().reveal()},
-            {"CACHE_REDIS_URL", redis_.url().reveal()},
-            {"HEADRACE_KEY_FILE", key_file_},
-            {"SESSION_SECRET", session_secret_},
-            {"HEADRACE_LISTEN", listen},
-            {"HEADRACE_PIPELINES", find_resource("pipelines")},
-            {"HEADRACE_WEB", find_resource("web/dist")},
-            {"HEADRACE_ADDRESS_FILE", data_dir_ + "/api.address"},
-            {"HEADRACE_WORKER_NAME", "dev"}};
+    return {
+        {"DATABASE_URL", postgres_.url()},
+        {"REDIS_URL", redis_.url().reveal()},
+        {"CACHE_REDIS_URL", redis_.url().reveal()},
+        {"HEADRACE_KEY_FILE", key_file_},
+        {"SESSION_SECRET", session_secret_},
+        {"HEADRACE_LISTEN", listen},
+        {"HEADRACE_PIPELINES", find_resource("pipelines")},
+        {"HEADRACE_WEB", find_resource("web/dist")},
+        {"HEADRACE_ADDRESS_FILE", data_dir_ + "/api.address"},
+        {"HEADRACE_WORKER_NAME", "dev"}};
 }
 
 std::string find_resource(const std::string& relative) {

@@ -1,13 +1,13 @@
 // The private servers of `headrace dev` and the environment that its children get.
 #pragma once
 
+#include "app/servers.hpp"
+#include "base/stop.hpp"
+
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include "app/servers.hpp"
-#include "base/stop.hpp"
 
 namespace headrace::app {
 
@@ -16,15 +16,20 @@ public:
     // `data_dir` is absolute.
     explicit DevStack(std::string data_dir);
 
-    void start(const StopToken& stop);   // servers, key, schema, sample data, credential
+    void start(const StopToken& stop);  // servers, key, schema, sample data, credential
     void stop();
 
     // Configuration of worker and api, as environment variables.
     std::vector<std::pair<std::string, std::string>> environment(const std::string& listen) const;
+
     std::string database_url() const { return postgres_.url(); }
+
     PrivatePostgres& postgres() { return postgres_; }
+
     PrivateRedis& redis() { return redis_; }
+
     PrivateClickHouse& clickhouse() { return clickhouse_; }
+
     const std::string& data_dir() const { return data_dir_; }
 
 private:

@@ -1,14 +1,14 @@
 // The headrace binary: one program, one subcommand per role or errand.
+#include "app/commands.hpp"
+#include "app/version.hpp"
+#include "base/error.hpp"
+
+#include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <malloc.h>
 #include <sodium.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
-
-#include "app/commands.hpp"
-#include "app/version.hpp"
-#include "base/error.hpp"
 
 namespace {
 

@@ -1,13 +1,12 @@
 #include "app/private_server.hpp"
 
+#include "base/error.hpp"
+#include "net/wait.hpp"
+
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <fstream>
-
-#include <fmt/format.h>
-
-#include "base/error.hpp"
-#include "net/wait.hpp"
 
 namespace headrace::app {
 namespace {
@@ -45,7 +44,8 @@ ProcessSpec PrivateServer::spec(std::vector<std::string> argv) const {
 
 void PrivateServer::fail(const std::string& what) const {
     throw Error(
-        ErrorKind::permanent, "dev.server_failed",
+        ErrorKind::permanent,
+        "dev.server_failed",
         fmt::format("{} {}; end of {}:\n{}", home_.name(), what, log_file(), file_tail(log_file(), 12))
     );
 }
@@ -68,14 +68,17 @@ void PrivateServer::start(const StopToken& stop) {
         return;
     }
     home_.open();
+
     struct Undo {  // a start that fails or is stopped leaves nothing running and nothing locked
         PrivateServer* server;
+
         ~Undo() {
             if (server != nullptr) {
                 server->stop(StopMode::immediate);
             }
         }
     } undo{this};
+
     prepare(stop);
     // A port can be taken between our look and the server's bind; a killed Postgres can need a moment to be gone.
     for (int attempt = 1; attempt <= start_tries; ++attempt) {

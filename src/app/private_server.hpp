@@ -1,13 +1,13 @@
 // One private server of ours: the part that PostgreSQL, Redis and ClickHouse have in common. See servers.hpp.
 #pragma once
 
-#include <chrono>
-#include <string>
-#include <vector>
-
 #include "app/process.hpp"
 #include "app/server_home.hpp"
 #include "base/stop.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
 
 namespace headrace::app {
 
@@ -22,14 +22,20 @@ public:
     // Returns when it answers. Made at the first time: folder, passwords, database. Nothing when it runs already.
     void start(const StopToken& stop);
     void stop(StopMode mode = StopMode::fast);  // returns when it has ended; nothing when it does not run
-    void crash();  // SIGKILL to it and to its children, as a power cut; start() recovers
+    void crash();                               // SIGKILL to it and to its children, as a power cut; start() recovers
 
     const std::string& name() const { return home_.name(); }
+
     const std::string& dir() const { return home_.path(); }
+
     bool moved() const { return home_.moved(); }  // dir() is not the wanted one: its account cannot get there
+
     std::string log_file() const { return home_.log_file(); }
+
     bool running() { return child_.running(); }
+
     pid_t pid() const { return child_.pid(); }
+
     int fd() const { return child_.fd(); }  // readable once it has ended: for whoever watches it; -1 before start()
 
 protected:

@@ -1,7 +1,11 @@
 #include "app/process.hpp"
 
+#include "base/error.hpp"
+#include "net/wait.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -19,11 +23,6 @@
 #include <fstream>
 #include <system_error>
 
-#include <fmt/format.h>
-
-#include "base/error.hpp"
-#include "net/wait.hpp"
-
 extern char** environ;
 
 namespace headrace::app {
@@ -31,13 +30,15 @@ namespace {
 
 [[noreturn]] void fail_start(const std::string& program, std::string_view what, int error) {
     throw Error(
-        ErrorKind::permanent, "dev.server_failed",
+        ErrorKind::permanent,
+        "dev.server_failed",
         fmt::format("{} could not be started: {}: {}", program, what, std::generic_category().message(error))
     );
 }
 
 bool is_program(const std::string& path) {
     struct stat info {};
+
     return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
@@ -94,6 +95,7 @@ struct Report {
 
 void reset_signals() {
     struct sigaction action {};
+
     action.sa_handler = SIG_DFL;
     for (int number = 1; number < NSIG; ++number) {
         ::sigaction(number, &action, nullptr);
@@ -108,7 +110,8 @@ void reset_signals() {
     ::setpgid(0, 0);
     ::umask(077);
     if (launch.account != nullptr) {
-        if (::setgroups(0, nullptr) != 0 || ::setresgid(launch.account->gid, launch.account->gid, launch.account->gid) != 0 ||
+        if (::setgroups(0, nullptr) != 0 ||
+            ::setresgid(launch.account->gid, launch.account->gid, launch.account->gid) != 0 ||
             ::setresuid(launch.account->uid, launch.account->uid, launch.account->uid) != 0) {
             give_up(launch, "changing the user");
         }
@@ -305,9 +308,13 @@ std::optional<ExitStatus> ChildProcess::wait(Deadline deadline, const StopToken&
         return ended_;
     }
     switch (net::wait_readable(pidfd_.get(), deadline, stop)) {
-        case net::Ready::stopped: stop.throw_if_stopped(); break;
-        case net::Ready::timeout: return std::nullopt;
-        case net::Ready::ready: break;
+        case net::Ready::stopped:
+            stop.throw_if_stopped();
+            break;
+        case net::Ready::timeout:
+            return std::nullopt;
+        case net::Ready::ready:
+            break;
     }
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {

@@ -1,9 +1,13 @@
-// A child process of ours: started with explicit argv, environment, user and log file; waited for through a pidfd, so that
-// every wait has a deadline and a stop token; never left behind. One owner, one thread at a time.
+// A child process of ours: started with explicit argv, environment, user and log file; waited for through a pidfd, so
+// that every wait has a deadline and a stop token; never left behind. One owner, one thread at a time.
 //
-// The kernel sends `death_signal` to the child when the *thread* that started it ends: start children from a thread that
-// lives as long as they do (main).
+// The kernel sends `death_signal` to the child when the *thread* that started it ends: start children from a thread
+// that lives as long as they do (main).
 #pragma once
+
+#include "base/deadline.hpp"
+#include "base/fd.hpp"
+#include "base/stop.hpp"
 
 #include <sys/types.h>
 
@@ -13,10 +17,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/deadline.hpp"
-#include "base/fd.hpp"
-#include "base/stop.hpp"
 
 namespace headrace::app {
 
@@ -33,18 +33,19 @@ struct ProcessSpec {
     std::vector<std::string> argv;  // argv[0]: a path, or a name that is looked up as find_program() does
     std::vector<std::pair<std::string, std::string>> env;  // on top of ours, or alone with `clean_env`
     bool clean_env = false;
-    std::string cwd;                 // empty: ours
-    std::string stdin_file;          // empty: /dev/null
-    std::string log_file;            // gets stdout and stderr, appended, made with mode 0600; empty: our own
-    std::optional<Account> run_as;   // drops to this account; only root can
-    int death_signal = 15;           // SIGTERM
+    std::string cwd;                // empty: ours
+    std::string stdin_file;         // empty: /dev/null
+    std::string log_file;           // gets stdout and stderr, appended, made with mode 0600; empty: our own
+    std::optional<Account> run_as;  // drops to this account; only root can
+    int death_signal = 15;          // SIGTERM
 };
 
 struct ExitStatus {
-    int code = -1;    // exit code, -1 when a signal ended it
+    int code = -1;  // exit code, -1 when a signal ended it
     int signal = 0;
 
     bool ok() const { return code == 0; }
+
     std::string text() const;  // "exit code 1", "signal 9"
 };
 
@@ -72,14 +73,17 @@ public:
     ~ChildProcess();  // SIGKILL to the group when it still runs, and reaped
 
     pid_t pid() const { return pid_; }  // 0 when none was started
+
     int fd() const { return pidfd_.get(); }  // readable once it has ended
+
     bool running();
 
     // Its end, or nullopt at the deadline. A stop throws net.cancelled and leaves the child running.
     std::optional<ExitStatus> wait(Deadline deadline, const StopToken& stop);
 
     void signal(int number);  // to the child only; nothing when it has ended
-    // `number`, then SIGKILL to the group after `grace`. Returns when it has ended and is reaped. Not cut short by stops.
+    // `number`, then SIGKILL to the group after `grace`. Returns when it has ended and is reaped. Not cut short by
+    // stops.
     ExitStatus terminate(int number, std::chrono::milliseconds grace);
 
 private:

@@ -1,7 +1,12 @@
 #include "app/server_home.hpp"
 
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "net/wait.hpp"
+
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
@@ -17,12 +22,6 @@
 #include <fstream>
 #include <iterator>
 #include <system_error>
-
-#include <fmt/format.h>
-
-#include "base/error.hpp"
-#include "base/ids.hpp"
-#include "net/wait.hpp"
 
 namespace headrace::app {
 namespace {
@@ -40,6 +39,7 @@ constexpr std::uintmax_t log_limit = 16 * 1024 * 1024;
 
 std::optional<Account> owner_of(const std::string& path) {
     struct stat info {};
+
     if (::stat(path.c_str(), &info) != 0 || info.st_uid == 0) {
         return std::nullopt;
     }
@@ -63,7 +63,9 @@ void make_private(const std::string& path, const std::optional<Account>& account
     if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
         fail("cannot make " + path, errno);
     }
+
     struct stat info {};
+
     if (::lstat(path.c_str(), &info) != 0) {
         fail("cannot look at " + path, errno);
     }
@@ -104,7 +106,8 @@ std::uint16_t bind_port(std::uint16_t wanted) {
     return ntohs(address.sin_port);
 }
 
-// The server of this folder is the process whose working directory is its data folder: a pid alone may be somebody else's.
+// The server of this folder is the process whose working directory is its data folder: a pid alone may be somebody
+// else's.
 bool works_in(pid_t pid, const std::string& folder) {
     std::error_code error;
     const auto cwd = fs::read_symlink(fmt::format("/proc/{}/cwd", pid), error);
@@ -142,6 +145,7 @@ void ServerHome::choose_account() {
 bool ServerHome::reachable() const {
     for (auto folder = fs::path(path_).parent_path(); folder != folder.root_path(); folder = folder.parent_path()) {
         struct stat info {};
+
         if (::stat(folder.c_str(), &info) != 0) {
             continue;  // not made yet: it will be, by us, and open to all
         }

@@ -1,16 +1,15 @@
 // PrivatePostgres of servers.hpp: the only one of the three that has to be made before it can run.
+#include "app/servers.hpp"
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-
-#include <fmt/format.h>
-
-#include "app/servers.hpp"
-#include "base/encoding.hpp"
-#include "base/error.hpp"
 
 namespace headrace::app {
 namespace {
@@ -37,9 +36,13 @@ void run_step(const ProcessSpec& spec, const StopToken& stop) {
     const auto end = child.wait(Deadline::in(make_limit), stop);
     if (!end || !end->ok()) {
         throw Error(
-            ErrorKind::permanent, "dev.server_failed",
+            ErrorKind::permanent,
+            "dev.server_failed",
             fmt::format(
-                "{} ended with {}; end of {}:\n{}", spec.argv[0], end ? end->text() : "a time-out", spec.log_file,
+                "{} ended with {}; end of {}:\n{}",
+                spec.argv[0],
+                end ? end->text() : "a time-out",
+                spec.log_file,
                 file_tail(spec.log_file, 12)
             )
         );
@@ -53,7 +56,8 @@ PrivatePostgres::PrivatePostgres(PostgresOptions options)
 
 // Debian keeps the server programs of each version apart and not on PATH.
 std::string PrivatePostgres::program(std::string_view name) const {
-    auto path = find_program(name, {"/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"});
+    auto path =
+        find_program(name, {"/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/16/bin", "/usr/lib/postgresql/17/bin"});
     if (path.empty()) {
         throw Error(ErrorKind::permanent, "dev.server_missing", fmt::format("there is no program {}", name));
     }
@@ -65,8 +69,16 @@ void PrivatePostgres::make_cluster(const StopToken& stop) {
     const auto aside = home_.data() + ".new";
     fs::remove_all(aside);
     home_.make_folder("data.new");
-    std::vector<std::string> init{program("initdb"), "-D",     aside,          "-U", "postgres", "--auth-local=trust",
-                                  "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"};
+    std::vector<std::string> init{
+        program("initdb"),
+        "-D",
+        aside,
+        "-U",
+        "postgres",
+        "--auth-local=trust",
+        "--auth-host=scram-sha-256",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8"};
     if (!options_.durable) {
         init.emplace_back("--no-sync");
     }
@@ -92,8 +104,8 @@ void PrivatePostgres::prepare(const StopToken& stop) {
     if (!fs::exists(home_.data() + "/PG_VERSION")) {
         make_cluster(stop);
     }
-    // Nobody uses the folder now (home_.open() saw to it): a pid file is a dead server's, and would make Postgres refuse
-    // when that number now belongs to another process of the same user.
+    // Nobody uses the folder now (home_.open() saw to it): a pid file is a dead server's, and would make Postgres
+    // refuse when that number now belongs to another process of the same user.
     fs::remove(home_.data() + "/postmaster.pid");
     for (const auto& entry : fs::directory_iterator(home_.socket_dir())) {
         fs::remove(entry.path());
@@ -135,7 +147,8 @@ ProcessSpec PrivatePostgres::command(bool new_port) {
     }
     home_.write("postgresql.conf", text);
     home_.write("pg_hba.conf", "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n");
-    auto result = spec({program("postgres"), "-D", home_.data(), "-c", "config_file=" + home_.path() + "/postgresql.conf"});
+    auto result =
+        spec({program("postgres"), "-D", home_.data(), "-c", "config_file=" + home_.path() + "/postgresql.conf"});
     result.death_signal = SIGINT;  // fast shutdown; SIGTERM would wait for its clients
     return result;
 }
@@ -159,7 +172,10 @@ int PrivatePostgres::stop_signal(StopMode mode) const {
 // libpq and Node's pg both take the socket's folder from `host`; "localhost" only keeps URL parsers content.
 std::string PrivatePostgres::socket_url(std::string_view role, std::string_view database) const {
     return fmt::format(
-        "postgresql://{}@localhost:{}/{}?host={}", role, options_.tcp ? port_ : socket_port, percent_encode(database),
+        "postgresql://{}@localhost:{}/{}?host={}",
+        role,
+        options_.tcp ? port_ : socket_port,
+        percent_encode(database),
         percent_encode(home_.socket_dir())
     );
 }

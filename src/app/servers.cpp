@@ -1,7 +1,12 @@
 #include "app/servers.hpp"
 
+#include "base/encoding.hpp"
+#include "net/wait.hpp"
+
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
+#include <openssl/sha.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,12 +14,6 @@
 
 #include <array>
 #include <cstring>
-
-#include <fmt/format.h>
-#include <openssl/sha.h>
-
-#include "base/encoding.hpp"
-#include "net/wait.hpp"
 
 namespace headrace::app {
 namespace {
@@ -78,7 +77,10 @@ ProcessSpec PrivateRedis::command(bool new_port) {
         "bind 127.0.0.1\nport {}\nprotected-mode yes\nunixsocket {}\nunixsocketperm 700\ndaemonize no\ndir {}\n"
         "maxmemory-policy noeviction\nappendonly {}\nappendfsync everysec\nsave \"\"\nlazyfree-lazy-server-del yes\n"
         "lazyfree-lazy-user-del yes\nlazyfree-lazy-user-flush yes\nenable-debug-command local\n",
-        port_, socket(), home_.data(), options_.append_only ? "yes" : "no"
+        port_,
+        socket(),
+        home_.data(),
+        options_.append_only ? "yes" : "no"
     );
     if (options_.tcp) {
         text += "requirepass " + home_.password("password").reveal() + "\n";
@@ -132,14 +134,18 @@ void PrivateClickHouse::write_config() const {
             " <max_concurrent_queries>50</max_concurrent_queries><keep_alive_timeout>10</keep_alive_timeout>\n"
             " <umask>077</umask><users_config>users.xml</users_config><default_profile>default</default_profile>\n"
             " <default_database>default</default_database>\n</yandex>\n",
-            home_.path(), port_, data
+            home_.path(),
+            port_,
+            data
         )
     );
     const auto user = [](std::string_view name, const Secret& password, std::string_view profile) {
         return fmt::format(
             "  <{0}><password_sha256_hex>{1}</password_sha256_hex><networks><ip>127.0.0.1</ip></networks>"
             "<profile>{2}</profile><quota>default</quota></{0}>\n",
-            name, sha256_hex(password.reveal()), profile
+            name,
+            sha256_hex(password.reveal()),
+            profile
         );
     };
     home_.write(
@@ -153,7 +159,9 @@ void PrivateClickHouse::write_config() const {
             "<readonly>2</readonly></reader>\n </profiles>\n <users>\n{1}{2} </users>\n <quotas><default><interval>"
             "<duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows>"
             "<read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas>\n</yandex>\n",
-            options_.max_threads, user("headrace", password(), "default"), user("reader", reader_password(), "reader")
+            options_.max_threads,
+            user("headrace", password(), "default"),
+            user("reader", reader_password(), "reader")
         )
     );
 }
@@ -167,7 +175,8 @@ ProcessSpec PrivateClickHouse::command(bool new_port) {
 bool PrivateClickHouse::ready() {
     // With our password: another ClickHouse that took the port does not count.
     const auto question = fmt::format(
-        "GET /?query=SELECT%201 HTTP/1.0\r\nHost: localhost\r\nX-ClickHouse-User: headrace\r\nX-ClickHouse-Key: {}\r\n\r\n",
+        "GET /?query=SELECT%201 HTTP/1.0\r\nHost: localhost\r\nX-ClickHouse-User: headrace\r\nX-ClickHouse-Key: "
+        "{}\r\n\r\n",
         password().reveal()
     );
     return ask_port(port_, question).find(" 200 OK") != std::string::npos;

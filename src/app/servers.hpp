@@ -1,19 +1,19 @@
-// Private PostgreSQL 15, Redis 7 and ClickHouse 18.16 for `headrace dev` and for the tests: real servers, in a folder of
-// their own, reachable for nobody else, data kept between starts. One owner, one thread; start them from a thread that
-// outlives them (see process.hpp): when it dies, so do they, in order.
+// Private PostgreSQL 15, Redis 7 and ClickHouse 18.16 for `headrace dev` and for the tests: real servers, in a folder
+// of their own, reachable for nobody else, data kept between starts. One owner, one thread; start them from a thread
+// that outlives them (see process.hpp): when it dies, so do they, in order.
 //
 // Errors: dev.server_missing (program not installed), dev.server_failed (message holds the last lines of its log),
 // net.cancelled when `stop` was requested during start().
 #pragma once
+
+#include "app/private_server.hpp"
+#include "base/secret.hpp"
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "app/private_server.hpp"
-#include "base/secret.hpp"
 
 namespace headrace::app {
 
@@ -28,12 +28,14 @@ struct PostgresOptions {
 class PrivatePostgres final : public PrivateServer {
 public:
     explicit PrivatePostgres(PostgresOptions options);
+
     ~PrivatePostgres() override { stop(StopMode::fast); }
 
     std::string url(std::string_view database = "headrace") const;  // by the unix socket; holds no secret
     std::string admin_url(std::string_view database = "postgres") const;
-    Secret tcp_url(std::string_view database = "headrace") const;   // only with `tcp`, after start()
-    std::uint16_t port() const { return port_; }                    // 0 without `tcp`
+    Secret tcp_url(std::string_view database = "headrace") const;  // only with `tcp`, after start()
+
+    std::uint16_t port() const { return port_; }  // 0 without `tcp`
 
 private:
     void prepare(const StopToken& stop) override;
@@ -59,10 +61,13 @@ struct RedisOptions {
 class PrivateRedis final : public PrivateServer {
 public:
     explicit PrivateRedis(RedisOptions options);
+
     ~PrivateRedis() override { stop(StopMode::fast); }
 
     Secret url(int database = 0) const;  // redis://:…@127.0.0.1:port/n with `tcp`, else redis+unix:///path?db=n
+
     std::string socket() const { return home_.socket_dir() + "/redis.sock"; }
+
     std::uint16_t port() const { return port_; }
 
 private:
@@ -84,11 +89,15 @@ struct ClickHouseOptions {
 class PrivateClickHouse final : public PrivateServer {
 public:
     explicit PrivateClickHouse(ClickHouseOptions options);
+
     ~PrivateClickHouse() override { stop(StopMode::fast); }
 
     std::string url() const;  // http://127.0.0.1:port
+
     std::uint16_t port() const { return port_; }
-    Secret password() const { return home_.password("password"); }               // of user `headrace`
+
+    Secret password() const { return home_.password("password"); }  // of user `headrace`
+
     Secret reader_password() const { return home_.password("reader-password"); }  // of user `reader`
 
 private:

@@ -1,13 +1,13 @@
 #include "auth/cookie.hpp"
 
+#include "base/encoding.hpp"
+
 #include <fmt/core.h>
 #include <sodium.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-
-#include "base/encoding.hpp"
 
 namespace headrace::auth {
 namespace {
@@ -34,21 +34,29 @@ std::string signature(std::string_view sid, const Secret& secret) {
 
 bool is_sid(std::string_view text, std::size_t length) {
     return text.size() == length && std::all_of(text.begin(), text.end(), [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                      c == '_';
            });
 }
 
 // "Sun, 22 Nov 2026 03:05:15 GMT"
 std::string http_date(Timestamp time) {
     static constexpr std::array<const char*, 7> weekdays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array<const char*, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static constexpr std::array<const char*, 12> months = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const auto day = std::chrono::floor<std::chrono::days>(time);
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
-    return fmt::format("{}, {:02d} {} {:04d} {:02d}:{:02d}:{:02d} GMT", weekdays[std::chrono::weekday(day).c_encoding()],
-                       static_cast<unsigned>(date.day()), months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                       clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+    return fmt::format(
+        "{}, {:02d} {} {:04d} {:02d}:{:02d}:{:02d} GMT",
+        weekdays[std::chrono::weekday(day).c_encoding()],
+        static_cast<unsigned>(date.day()),
+        months[static_cast<unsigned>(date.month()) - 1],
+        static_cast<int>(date.year()),
+        clock.hours().count(),
+        clock.minutes().count(),
+        clock.seconds().count()
+    );
 }
 
 }  // namespace
@@ -118,8 +126,12 @@ std::optional<Unsigned> unsign(std::string_view value, const std::vector<Secret>
     return std::nullopt;
 }
 
-std::string set_cookie(std::string_view name, std::string_view value, const CookieAttributes& attributes,
-                       std::optional<Timestamp> expires) {
+std::string set_cookie(
+    std::string_view name,
+    std::string_view value,
+    const CookieAttributes& attributes,
+    std::optional<Timestamp> expires
+) {
     std::string out = fmt::format("{}={}", name, value);
     if (!attributes.domain.empty()) {
         out += "; Domain=" + attributes.domain;

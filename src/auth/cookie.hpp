@@ -2,14 +2,14 @@
 // Pure; no I/O.
 #pragma once
 
+#include "base/secret.hpp"
+#include "base/time.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/secret.hpp"
-#include "base/time.hpp"
 
 namespace headrace::auth {
 
@@ -31,15 +31,19 @@ std::optional<Unsigned> unsign(std::string_view value, const std::vector<Secret>
 // Attributes as they stand in the session's own `cookie` object.
 struct CookieAttributes {
     std::string path = "/";
-    std::string domain;      // none when empty
+    std::string domain;             // none when empty
     std::string same_site = "Lax";  // Lax, Strict or None; none when empty
     bool http_only = true;
     bool secure = false;
 };
 
 // A Set-Cookie value in the order of attributes that the plugin writes. Without `expires`: until the browser closes.
-std::string set_cookie(std::string_view name, std::string_view value, const CookieAttributes& attributes,
-                       std::optional<Timestamp> expires);
+std::string set_cookie(
+    std::string_view name,
+    std::string_view value,
+    const CookieAttributes& attributes,
+    std::optional<Timestamp> expires
+);
 std::string clear_cookie(std::string_view name, const CookieAttributes& attributes);
 
 std::string sha256_hex(std::string_view bytes);

@@ -1,11 +1,11 @@
 // One-time login links of `headrace dev`. Redis keeps only the SHA-256 of a token, under headrace:login:<hash>.
 #pragma once
 
+#include "redis/connection.hpp"
+
 #include <chrono>
 #include <string>
 #include <string_view>
-
-#include "redis/connection.hpp"
 
 namespace headrace::auth {
 

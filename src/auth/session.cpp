@@ -1,10 +1,10 @@
 #include "auth/session.hpp"
 
-#include <fmt/core.h>
-
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "redis/script.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::auth {
 namespace {
@@ -44,7 +44,8 @@ std::string SessionStore::revoked_key(std::string_view id) const {
     return options_.revoked_prefix + sha256_hex(id);
 }
 
-std::optional<Session> SessionStore::load(redis::Connection& redis, std::string_view cookie_header, Timestamp now) const {
+std::optional<Session> SessionStore::load(redis::Connection& redis, std::string_view cookie_header, Timestamp now)
+    const {
     const auto cookie = find_cookie(cookie_header, options_.cookie);
     auto known = cookie ? unsign(*cookie, options_.secrets, options_.id_length) : std::nullopt;
     if (!known) {
@@ -57,7 +58,10 @@ std::optional<Session> SessionStore::load(redis::Connection& redis, std::string_
     Session session{known->sid, {}, reply.elements()[0].take_str(), known->old_secret};
     auto content = read_session(session.raw);
     if (!content) {
-        log::warn("a session in Redis is not readable; its user counts as logged out", {{"session", sha256_hex(session.id).substr(0, 12)}});
+        log::warn(
+            "a session in Redis is not readable; its user counts as logged out",
+            {{"session", sha256_hex(session.id).substr(0, 12)}}
+        );
         return std::nullopt;
     }
     if (content->user_id.empty() || (content->expires && *content->expires <= now)) {
@@ -105,14 +109,25 @@ std::string SessionStore::create(redis::Connection& redis, const NewSession& use
     auto id = random_token(options_.id_length * 3 / 4);
     id.resize(options_.id_length, '-');
     const auto expires = std::chrono::floor<milliseconds>(now) + options_.max_age;
-    redis.command({"SET", options_.prefix + id, make_session(user, expires, options_.max_age, options_.secure), "EX",
-                   ttl_text(options_.max_age)});
+    redis.command(
+        {"SET",
+         options_.prefix + id,
+         make_session(user, expires, options_.max_age, options_.secure),
+         "EX",
+         ttl_text(options_.max_age)}
+    );
     return set_cookie(options_.cookie, sign(id, options_.secrets.front()), own_attributes(options_), expires);
 }
 
 void SessionStore::end(redis::Connection& redis, std::string_view id) const {
     // The tombstone first: between the two commands the session is dead already.
-    redis.append({"SET", revoked_key(id), "1", "EX", ttl_text(std::max(options_.max_age, milliseconds(seconds(session_cookie_ttl))))});
+    redis.append(
+        {"SET",
+         revoked_key(id),
+         "1",
+         "EX",
+         ttl_text(std::max(options_.max_age, milliseconds(seconds(session_cookie_ttl))))}
+    );
     redis.append({"DEL", options_.prefix + std::string(id)});
     redis.flush();
     const auto first = redis.read_reply();

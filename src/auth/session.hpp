@@ -4,33 +4,33 @@
 // Errors: those of redis::Connection. Redis away means nobody is logged in: callers answer 503.
 #pragma once
 
+#include "auth/session_json.hpp"
+#include "base/secret.hpp"
+#include "redis/connection.hpp"
+
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "auth/session_json.hpp"
-#include "base/secret.hpp"
-#include "redis/connection.hpp"
-
 namespace headrace::auth {
 
 struct SessionOptions {
-    std::vector<Secret> secrets;                       // SESSION_SECRET: the first signs, all verify; ≥ 32 bytes each
+    std::vector<Secret> secrets;  // SESSION_SECRET: the first signs, all verify; ≥ 32 bytes each
     std::string cookie = "mc.sid";
-    std::string prefix = "mc:sess:";                   // Redis key of a session, before its id
-    std::string revoked_prefix = "mc:etl:revoked:";    // tombstones of ended sessions: must not share the prefix
+    std::string prefix = "mc:sess:";                 // Redis key of a session, before its id
+    std::string revoked_prefix = "mc:etl:revoked:";  // tombstones of ended sessions: must not share the prefix
     std::chrono::milliseconds max_age{std::chrono::hours(8)};
-    bool secure = false;                               // Secure attribute of sessions made here (behind TLS)
-    std::size_t id_length = 32;                        // of session ids, ours and the other app's
+    bool secure = false;         // Secure attribute of sessions made here (behind TLS)
+    std::size_t id_length = 32;  // of session ids, ours and the other app's
 };
 
 struct Session {
     std::string id;
     SessionContent content;
-    std::string raw;           // as read, for compare-and-set
-    bool old_secret = false;   // the cookie must be signed anew
+    std::string raw;          // as read, for compare-and-set
+    bool old_secret = false;  // the cookie must be signed anew
 };
 
 class SessionStore {
@@ -40,8 +40,8 @@ public:
 
     const SessionOptions& options() const { return options_; }
 
-    // The live session of a Cookie header. nullopt: no cookie, bad signature, ended, expired by its own JSON, unreadable,
-    // or nobody logged in with it.
+    // The live session of a Cookie header. nullopt: no cookie, bad signature, ended, expired by its own JSON,
+    // unreadable, or nobody logged in with it.
     std::optional<Session> load(redis::Connection& redis, std::string_view cookie_header, Timestamp now) const;
 
     // True when the header has a cookie of ours with a good signature: without one, nobody has to ask Redis.

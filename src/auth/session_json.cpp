@@ -1,11 +1,11 @@
 #include "auth/session_json.hpp"
 
-#include <fmt/core.h>
+#include "base/json_text.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include "base/json_text.hpp"
+#include <fmt/core.h>
 
 namespace headrace::auth {
 namespace {
@@ -59,11 +59,13 @@ public:
 
 private:
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
     void space() {
         while (at_ < text_.size() && std::string_view(" \t\r\n").find(text_[at_]) != std::string_view::npos) {
             ++at_;
         }
     }
+
     void skip_string() {
         for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
             if (text_[at_] == '\\') {
@@ -72,6 +74,7 @@ private:
         }
         ++at_;
     }
+
     void skip_value() {
         int depth = 0;
         while (at_ < text_.size()) {
@@ -150,7 +153,8 @@ CookieAttributes attributes_of(const json::object& cookie) {
 // False when `expires` is there and is no time.
 bool read_cookie(const json::object& cookie, SessionContent& out) {
     out.cookie = attributes_of(cookie);
-    if (const auto* age = cookie.if_contains("originalMaxAge"); age != nullptr && age->is_int64() && age->as_int64() > 0) {
+    if (const auto* age = cookie.if_contains("originalMaxAge");
+        age != nullptr && age->is_int64() && age->as_int64() > 0) {
         out.max_age = milliseconds(age->as_int64());
     }
     const auto* expires = cookie.if_contains("expires");
@@ -214,7 +218,12 @@ std::string make_session(const NewSession& user, Timestamp expires, milliseconds
     return fmt::format(
         R"({{"cookie":{{"expires":"{}","originalMaxAge":{},"sameSite":"lax","secure":{},"path":"/","httpOnly":true,"domain":null}},)"
         R"("userId":{},"user":{{"name":{},"role":"{}"}}}})",
-        to_millis(expires), max_age.count(), secure, json_string(user.user_id), json_string(user.name), to_string(user.role)
+        to_millis(expires),
+        max_age.count(),
+        secure,
+        json_string(user.user_id),
+        json_string(user.name),
+        to_string(user.role)
     );
 }
 

@@ -2,24 +2,24 @@
 // an extended session is the old text with another timestamp spliced in, never a re-serialised one.
 #pragma once
 
+#include "auth/cookie.hpp"
+#include "auth/role.hpp"
+#include "base/time.hpp"
+
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "auth/cookie.hpp"
-#include "auth/role.hpp"
-#include "base/time.hpp"
-
 namespace headrace::auth {
 
 struct SessionContent {
-    std::optional<Timestamp> expires;                           // cookie.expires; none: lives as long as its key
-    std::optional<std::chrono::milliseconds> max_age;           // cookie.originalMaxAge
+    std::optional<Timestamp> expires;                  // cookie.expires; none: lives as long as its key
+    std::optional<std::chrono::milliseconds> max_age;  // cookie.originalMaxAge
     CookieAttributes cookie;
-    std::string user_id;                                        // userId or user.id, as text; "" = nobody is logged in
-    std::string name;                                           // user.name, else user.email, else user_id
-    std::optional<Role> role;                                   // user.role, or the highest known of user.roles
+    std::string user_id;       // userId or user.id, as text; "" = nobody is logged in
+    std::string name;          // user.name, else user.email, else user_id
+    std::optional<Role> role;  // user.role, or the highest known of user.roles
 };
 
 // nullopt when the text is not such an object.

@@ -11,14 +11,18 @@ public:
     using Clock = std::chrono::steady_clock;
 
     static Deadline never() { return Deadline(Clock::time_point::max()); }
+
     static Deadline in(std::chrono::nanoseconds span) {
         auto now = Clock::now();
         return Deadline(span > Clock::time_point::max() - now ? Clock::time_point::max() : now + span);
     }
+
     static Deadline at(Clock::time_point when) { return Deadline(when); }
 
     bool passed() const { return at_ != Clock::time_point::max() && Clock::now() >= at_; }
+
     Clock::time_point when() const { return at_; }
+
     Deadline earlier(Deadline other) const { return Deadline(std::min(at_, other.at_)); }
 
     // For poll(): milliseconds left, rounded up, 0 when passed, -1 for never.

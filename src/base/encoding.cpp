@@ -9,7 +9,9 @@ namespace {
 
 std::string encode64(std::string_view bytes, int variant) {
     std::string out(sodium_base64_encoded_len(bytes.size(), variant), '\0');
-    sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), variant);
+    sodium_bin2base64(
+        out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), variant
+    );
     out.pop_back();  // libsodium writes a terminating zero
     return out;
 }
@@ -18,8 +20,16 @@ std::optional<std::string> decode64(std::string_view text, int variant) {
     std::string out(text.size() / 4 * 3 + 3, '\0');
     std::size_t size = 0;
     const char* end = nullptr;
-    if (sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), nullptr, &size,
-                          &end, variant) != 0 ||
+    if (sodium_base642bin(
+            reinterpret_cast<unsigned char*>(out.data()),
+            out.size(),
+            text.data(),
+            text.size(),
+            nullptr,
+            &size,
+            &end,
+            variant
+        ) != 0 ||
         end != text.data() + text.size()) {
         return std::nullopt;
     }

@@ -1,8 +1,8 @@
 #include "base/error.hpp"
 
-#include <new>
-
 #include "base/codes.hpp"
+
+#include <new>
 
 namespace headrace {
 

@@ -10,8 +10,8 @@
 
 namespace headrace {
 
-// What happens next: transient is retried with back-off, permanent fails the run, invalid is the user's input (HTTP 4xx),
-// unauthorized is a refused credential, cancelled is not a failure, bug is ours.
+// What happens next: transient is retried with back-off, permanent fails the run, invalid is the user's input (HTTP
+// 4xx), unauthorized is a refused credential, cancelled is not a failure, bug is ours.
 enum class ErrorKind { transient, permanent, invalid, unauthorized, cancelled, bug };
 
 std::string_view to_string(ErrorKind kind);
@@ -22,10 +22,14 @@ public:
     Error(ErrorKind kind, std::string_view code, std::string message);
 
     ErrorKind kind() const { return kind_; }
+
     const std::string& code() const { return code_; }
+
     const std::string& message() const { return message_; }
+
     // Outermost first: "pipeline ch.top_dests", "sink redis cache:ch.top_dests".
     const std::vector<std::string>& context() const { return context_; }
+
     // What the user can do; the hint of the code unless one was set here.
     std::string hint() const;
 
@@ -46,7 +50,8 @@ private:
     std::string what_;
 };
 
-// The Error that an arbitrary exception stands for: itself, or kind bug with code "internal.bug" (bad_alloc: "run.memory").
+// The Error that an arbitrary exception stands for: itself, or kind bug with code "internal.bug" (bad_alloc:
+// "run.memory").
 Error as_error(std::exception_ptr exception);
 
 }  // namespace headrace

@@ -1,9 +1,9 @@
 #include "base/errors_doc.hpp"
 
+#include "base/codes.hpp"
+
 #include <algorithm>
 #include <vector>
-
-#include "base/codes.hpp"
 
 namespace headrace {
 namespace {
@@ -24,7 +24,8 @@ std::string errors_markdown() {
     std::sort(codes.begin(), codes.end(), [](const CodeInfo& a, const CodeInfo& b) { return a.code < b.code; });
     std::string out =
         "# Error codes\n\n"
-        "Made from `src/base/codes.cpp`; do not edit by hand. A code is stable: alerts and scripts may rely on it. The message\n"
+        "Made from `src/base/codes.cpp`; do not edit by hand. A code is stable: alerts and scripts may rely on it. The "
+        "message\n"
         "beside a code says what happened this time, the hint what to do.\n";
     std::string_view area;
     for (const auto& info : codes) {

@@ -10,8 +10,11 @@ namespace headrace {
 class Fd {
 public:
     Fd() = default;
+
     explicit Fd(int fd) : fd_(fd) {}
+
     Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
     Fd& operator=(Fd&& other) noexcept {
         if (this != &other) {
             reset();
@@ -19,12 +22,16 @@ public:
         }
         return *this;
     }
+
     Fd(const Fd&) = delete;
     Fd& operator=(const Fd&) = delete;
+
     ~Fd() { reset(); }
 
     int get() const { return fd_; }
+
     explicit operator bool() const { return fd_ >= 0; }
+
     void reset() {
         if (fd_ >= 0) {
             ::close(std::exchange(fd_, -1));

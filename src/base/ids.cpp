@@ -1,13 +1,13 @@
 #include "base/ids.hpp"
 
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+
 #include <sys/random.h>
 
 #include <array>
 #include <chrono>
 #include <cstdint>
-
-#include "base/encoding.hpp"
-#include "base/error.hpp"
 
 namespace headrace {
 namespace {
@@ -30,10 +30,10 @@ std::string make_uuid(unsigned version, bool timed) {
     std::array<unsigned char, 16> b;
     random_bytes(b.data(), b.size());
     if (timed) {
-        auto ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                 std::chrono::system_clock::now().time_since_epoch()
-        )
-                                                 .count());
+        auto ms = static_cast<std::uint64_t>(
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+                .count()
+        );
         for (std::size_t i = 0; i < 6; ++i) {
             b[i] = static_cast<unsigned char>(ms >> (8 * (5 - i)));
         }

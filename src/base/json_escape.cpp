@@ -73,8 +73,10 @@ unsigned mask_of(__m128i bytes) {
 // Characters of one and two bytes are settled here (ASCII, Latin, Greek, Cyrillic …): they need no table and no branch.
 inline std::size_t plain_bytes(__m128i block, std::size_t count, bool& at_character) {
     const unsigned valid = (1U << count) - 1;
-    const auto below_space = _mm_and_si128(_mm_cmplt_epi8(block, _mm_set1_epi8(0x20)), _mm_cmpgt_epi8(block, _mm_set1_epi8(-1)));
-    const auto quotes = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
+    const auto below_space =
+        _mm_and_si128(_mm_cmplt_epi8(block, _mm_set1_epi8(0x20)), _mm_cmpgt_epi8(block, _mm_set1_epi8(-1)));
+    const auto quotes =
+        _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
     const unsigned special = mask_of(_mm_or_si128(below_space, quotes)) & valid;
     const unsigned high = mask_of(block) & valid;
     at_character = false;
@@ -83,8 +85,9 @@ inline std::size_t plain_bytes(__m128i block, std::size_t count, bool& at_charac
     }
     // As signed bytes: 80..BF is -128..-65, C2..DF is -62..-33.
     const unsigned follow = mask_of(_mm_cmplt_epi8(block, _mm_set1_epi8(-64))) & valid;
-    const unsigned lead = high & ~follow &
-                          mask_of(_mm_and_si128(_mm_cmpgt_epi8(block, _mm_set1_epi8(-63)), _mm_cmplt_epi8(block, _mm_set1_epi8(-32))));
+    const unsigned lead =
+        high & ~follow &
+        mask_of(_mm_and_si128(_mm_cmpgt_epi8(block, _mm_set1_epi8(-63)), _mm_cmplt_epi8(block, _mm_set1_epi8(-32))));
     const unsigned other = special | (high & ~(lead | follow));
     const std::size_t upto = other == 0 ? count : static_cast<std::size_t>(std::countr_zero(other));
     const unsigned inside = (1U << upto) - 1;
@@ -105,11 +108,13 @@ inline std::size_t plain_bytes(__m128i block, std::size_t count, bool& at_charac
 // Mask of the bytes that cannot be copied blindly: control characters, quote, backslash, anything that is not ASCII.
 inline unsigned not_plain(__m128i block) {
     const auto small = _mm_cmplt_epi8(block, _mm_set1_epi8(0x20));  // signed: also everything from 0x80 on
-    const auto quotes = _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
+    const auto quotes =
+        _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
     return mask_of(_mm_or_si128(small, quotes));
 }
 
-// Copies whole blocks of plain ASCII. A loop of its own with a predicted exit: the next block does not wait for the count.
+// Copies whole blocks of plain ASCII. A loop of its own with a predicted exit: the next block does not wait for the
+// count.
 inline void copy_ascii(char*& out, const unsigned char* data, std::size_t& at, std::size_t size) {
     while (size - at >= 16) {
         const auto block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + at));
@@ -123,7 +128,8 @@ inline void copy_ascii(char*& out, const unsigned char* data, std::size_t& at, s
 }
 
 // Copies characters of three bytes (Chinese, Japanese, €, typographic quotes) as long as they come and are well-formed.
-inline void copy_three_byte_run(char*& out, const unsigned char* data, std::size_t& at, std::size_t size, std::size_t left) {
+inline void
+copy_three_byte_run(char*& out, const unsigned char* data, std::size_t& at, std::size_t size, std::size_t left) {
     while (at < size && left - at >= 4 && (data[at] & 0xf0) == 0xe0) {
         const unsigned high = (data[at] & 15U) << 6 | (data[at + 1] & 63U);  // the code point without its last 6 bits
         const bool follows = (data[at + 1] & 0xc0) == 0x80 && (data[at + 2] & 0xc0) == 0x80;
@@ -137,8 +143,14 @@ inline void copy_three_byte_run(char*& out, const unsigned char* data, std::size
 }
 
 // One step: up to 16 plain bytes (read from `block_at`, which holds the same bytes as data + at) and one character.
-inline void escape_block(char*& out, const unsigned char* block_at, const unsigned char* data, std::size_t& at, std::size_t size,
-                         std::size_t left) {
+inline void escape_block(
+    char*& out,
+    const unsigned char* block_at,
+    const unsigned char* data,
+    std::size_t& at,
+    std::size_t size,
+    std::size_t left
+) {
     const auto block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block_at));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), block);
     const std::size_t count = size - at < 16 ? size - at : 16;

@@ -1,13 +1,14 @@
-// The one kernel behind every JSON string that this program writes: escaping and UTF-8 repair in one pass, 16 bytes at a
-// time. base/json_text.hpp is the comfortable face; data/json.cpp calls it directly with padded column memory.
-// Pure; no allocation.
+// The one kernel behind every JSON string that this program writes: escaping and UTF-8 repair in one pass, 16 bytes at
+// a time. base/json_text.hpp is the comfortable face; data/json.cpp calls it directly with padded column memory. Pure;
+// no allocation.
 #pragma once
 
 #include <cstddef>
 
 namespace headrace {
 
-// Room that escape_json may need for `size` bytes: 6 per byte (\u001f), and a tail that is written and then overwritten.
+// Room that escape_json may need for `size` bytes: 6 per byte (\u001f), and a tail that is written and then
+// overwritten.
 constexpr std::size_t escaped_size_max(std::size_t size) {
     return size * 6 + 16;
 }

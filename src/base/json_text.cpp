@@ -1,8 +1,8 @@
 #include "base/json_text.hpp"
 
-#include <algorithm>
-
 #include "base/json_escape.hpp"
+
+#include <algorithm>
 
 namespace headrace {
 

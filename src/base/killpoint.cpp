@@ -2,14 +2,13 @@
 
 #ifdef HEADRACE_KILLPOINTS
 
-#include <csignal>
-#include <cstdlib>
+#include "base/error.hpp"
 
 #include <atomic>
+#include <csignal>
+#include <cstdlib>
 #include <string>
 #include <string_view>
-
-#include "base/error.hpp"
 
 namespace headrace {
 namespace {

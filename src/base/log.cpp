@@ -1,12 +1,12 @@
 #include "base/log.hpp"
 
+#include "base/json_text.hpp"
+#include "base/time.hpp"
+
 #include <fmt/core.h>
 #include <unistd.h>
 
 #include <atomic>
-
-#include "base/json_text.hpp"
-#include "base/time.hpp"
 
 namespace headrace::log {
 namespace {
@@ -37,8 +37,14 @@ std::string json_line(Level level, std::string_view message, std::initializer_li
 
 std::string human_line(Level level, std::string_view message, std::initializer_list<Field> fields) {
     static constexpr std::string_view colours[] = {"\x1b[2m", "", "\x1b[33m", "\x1b[31m"};
-    auto line = fmt::format("{} {}{:5}\x1b[0m {:9} {}", format_rfc3339(headrace::now()).substr(11, 12),
-                            colours[static_cast<int>(level)], names[static_cast<int>(level)], config().role, message);
+    auto line = fmt::format(
+        "{} {}{:5}\x1b[0m {:9} {}",
+        format_rfc3339(headrace::now()).substr(11, 12),
+        colours[static_cast<int>(level)],
+        names[static_cast<int>(level)],
+        config().role,
+        message
+    );
     for (const auto& [key, value] : fields) {
         line += fmt::format("  \x1b[2m{}=\x1b[0m{}", key, value);
     }

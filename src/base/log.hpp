@@ -19,9 +19,21 @@ void set_json(bool json);              // default: !isatty(stderr)
 void set_role(std::string_view role);  // "worker", "api"; shown in every line
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
-inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::debug, message, fields); }
-inline void info(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::info, message, fields); }
-inline void warn(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::warn, message, fields); }
-inline void error(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::error, message, fields); }
+
+inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::debug, message, fields);
+}
+
+inline void info(std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::info, message, fields);
+}
+
+inline void warn(std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::warn, message, fields);
+}
+
+inline void error(std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::error, message, fields);
+}
 
 }  // namespace headrace::log

@@ -1,8 +1,8 @@
 #include "base/redactor.hpp"
 
-#include <algorithm>
-
 #include "base/encoding.hpp"
+
+#include <algorithm>
 
 namespace headrace {
 
@@ -12,8 +12,10 @@ void Redactor::add(const Secret& secret) {
         return;
     }
     std::lock_guard lock(mutex_);
-    for (auto& spelling : {value, base64_encode(value), base64url_encode(value), percent_encode(value), hex_encode(value)}) {
-        const bool known = std::any_of(spellings_.begin(), spellings_.end(), [&](const Secret& s) { return s.reveal() == spelling; });
+    for (auto& spelling :
+         {value, base64_encode(value), base64url_encode(value), percent_encode(value), hex_encode(value)}) {
+        const bool known =
+            std::any_of(spellings_.begin(), spellings_.end(), [&](const Secret& s) { return s.reveal() == spelling; });
         if (!known) {
             spellings_.emplace_back(spelling);
         }
@@ -27,7 +29,8 @@ std::string Redactor::apply(std::string text) const {
     }
     std::lock_guard lock(mutex_);
     for (const auto& spelling : spellings_) {
-        for (auto at = text.find(spelling.reveal()); at != std::string::npos; at = text.find(spelling.reveal(), at + 3)) {
+        for (auto at = text.find(spelling.reveal()); at != std::string::npos;
+             at = text.find(spelling.reveal(), at + 3)) {
             text.replace(at, spelling.reveal().size(), "***");
         }
     }

@@ -2,14 +2,14 @@
 // spellings, become "***". Thread-safe; costs nothing while it knows no secret.
 #pragma once
 
+#include "base/secret.hpp"
+
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/secret.hpp"
 
 namespace headrace {
 

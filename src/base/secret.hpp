@@ -1,4 +1,5 @@
-// A value that must never be shown. No operator<<, no formatter, no implicit conversion; the bytes are zeroed when it goes.
+// A value that must never be shown. No operator<<, no formatter, no implicit conversion; the bytes are zeroed when it
+// goes.
 #pragma once
 
 #include <string>
@@ -9,7 +10,9 @@ namespace headrace {
 class Secret {
 public:
     Secret() = default;
+
     explicit Secret(std::string value) : value_(std::move(value)) {}
+
     Secret(const Secret&) = default;
     Secret(Secret&& other) noexcept;
     Secret& operator=(const Secret&) = default;
@@ -17,6 +20,7 @@ public:
     ~Secret();
 
     bool empty() const { return value_.empty(); }
+
     // The one way to the bytes; grep for it to see who reads secrets.
     const std::string& reveal() const { return value_; }
 
@@ -24,7 +28,8 @@ private:
     std::string value_;
 };
 
-// "postgres://etl:hunter2@db/x" → "postgres://etl:***@db/x"; "host=db password=x" → "host=db password=***"; else as it is.
+// "postgres://etl:hunter2@db/x" → "postgres://etl:***@db/x"; "host=db password=x" → "host=db password=***"; else as it
+// is.
 std::string mask_url(std::string_view url);
 
 }  // namespace headrace

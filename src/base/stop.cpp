@@ -1,12 +1,12 @@
 #include "base/stop.hpp"
 
+#include "base/error.hpp"
+
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <mutex>
-
-#include "base/error.hpp"
 
 namespace headrace {
 

@@ -70,8 +70,9 @@ std::string format_rfc3339(Timestamp time) {
     auto rest = (time - day).count();
     const auto micros = rest % 1'000'000;
     rest /= 1'000'000;
-    auto out = fmt::format("{}T{:02d}:{:02d}:{:02d}", format_date(day.time_since_epoch().count()), rest / 3600, rest / 60 % 60,
-                           rest % 60);
+    auto out = fmt::format(
+        "{}T{:02d}:{:02d}:{:02d}", format_date(day.time_since_epoch().count()), rest / 3600, rest / 60 % 60, rest % 60
+    );
     return out + (micros % 1000 == 0 ? fmt::format(".{:03d}Z", micros / 1000) : fmt::format(".{:06d}Z", micros));
 }
 
@@ -86,8 +87,10 @@ std::optional<Timestamp> parse_rfc3339(std::string_view text) {
         (text[10] != 'T' && text[10] != 't' && text[10] != ' ') || text[13] != ':' || text[16] != ':') {
         return std::nullopt;
     }
-    const std::chrono::year_month_day ymd{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
-                                          std::chrono::day(static_cast<unsigned>(*day))};
+    const std::chrono::year_month_day ymd{
+        std::chrono::year(*year),
+        std::chrono::month(static_cast<unsigned>(*month)),
+        std::chrono::day(static_cast<unsigned>(*day))};
     if (!ymd.ok() || *hour > 23 || *minute > 59 || *second > 60) {
         return std::nullopt;
     }

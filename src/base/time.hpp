@@ -12,9 +12,10 @@ namespace headrace {
 using Timestamp = std::chrono::sys_time<std::chrono::microseconds>;
 
 Timestamp now();
-std::string format_rfc3339(Timestamp time);                        // 2026-11-21T18:00:01.102Z (ms, or µs when not whole ms)
-std::optional<Timestamp> parse_rfc3339(std::string_view text);     // with Z or ±hh:mm; also "YYYY-MM-DD hh:mm:ss[.f]+00" of Postgres
-std::string format_date(std::int64_t days_since_epoch);            // 2026-11-21; years outside 0..9999 get a sign
+std::string format_rfc3339(Timestamp time);  // 2026-11-21T18:00:01.102Z (ms, or µs when not whole ms)
+std::optional<Timestamp> parse_rfc3339(std::string_view text
+);  // with Z or ±hh:mm; also "YYYY-MM-DD hh:mm:ss[.f]+00" of Postgres
+std::string format_date(std::int64_t days_since_epoch);  // 2026-11-21; years outside 0..9999 get a sign
 
 // A clock that tests can turn. The real one is system_clock.
 class WallClock {

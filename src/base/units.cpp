@@ -15,8 +15,15 @@ struct Unit {
 }  // namespace
 
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
-    static constexpr Unit units[] = {{"", 1},           {"B", 1},         {"kB", 1000},       {"MB", 1000000},
-                                     {"GB", 1000000000}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+    static constexpr Unit units[] = {
+        {"", 1},
+        {"B", 1},
+        {"kB", 1000},
+        {"MB", 1000000},
+        {"GB", 1000000000},
+        {"KiB", 1 << 10},
+        {"MiB", 1 << 20},
+        {"GiB", 1 << 30}};
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc()) {

@@ -48,7 +48,9 @@ Call Calls::change_priority(std::string_view id, std::int64_t priority, bool lif
 Call Calls::pause(bool pause, bool emit_event) {
     const auto& k = keys_;
     Builder call(script("pause", 7), 2);
-    call.keys({pause ? k.wait : k.paused, pause ? k.paused : k.wait, k.meta, k.prioritized, k.events, k.delayed, k.marker});
+    call.keys(
+        {pause ? k.wait : k.paused, pause ? k.paused : k.wait, k.meta, k.prioritized, k.events, k.delayed, k.marker}
+    );
     return call.arg(pause ? "paused" : "resumed").flag(emit_event).finish();
 }
 
@@ -96,12 +98,20 @@ Call Calls::get_metrics(std::string_view type, std::int64_t start, std::int64_t 
     return Builder(script("getMetrics", 2), 2).arg(key).arg(key + ":data").arg(start).arg(end).finish();
 }
 
-Call Calls::add_scheduler(std::string_view id, std::optional<std::int64_t> next, std::string_view packed_scheduler,
-                          std::string_view data, std::string_view packed_template, std::string_view packed_run,
-                          std::int64_t now) {
+Call Calls::add_scheduler(
+    std::string_view id,
+    std::optional<std::int64_t> next,
+    std::string_view packed_scheduler,
+    std::string_view data,
+    std::string_view packed_template,
+    std::string_view packed_run,
+    std::int64_t now
+) {
     const auto& k = keys_;
     Builder call(script("addJobScheduler", 11), 9);
-    call.keys({k.repeat, k.delayed, k.wait, k.paused, k.meta, k.prioritized, k.marker, k.id_counter, k.events, k.pc, k.active});
+    call.keys(
+        {k.repeat, k.delayed, k.wait, k.paused, k.meta, k.prioritized, k.marker, k.id_counter, k.events, k.pc, k.active}
+    );
     return call.arg(next ? std::to_string(*next) : std::string())
         .arg(packed_scheduler)
         .arg(id)
@@ -114,12 +124,30 @@ Call Calls::add_scheduler(std::string_view id, std::optional<std::int64_t> next,
         .finish();
 }
 
-Call Calls::update_scheduler(std::string_view id, std::optional<std::int64_t> next, std::string_view data,
-                             std::string_view packed_run, std::string_view producer_id, std::int64_t now) {
+Call Calls::update_scheduler(
+    std::string_view id,
+    std::optional<std::int64_t> next,
+    std::string_view data,
+    std::string_view packed_run,
+    std::string_view producer_id,
+    std::int64_t now
+) {
     const auto& k = keys_;
     Builder call(script("updateJobScheduler", 12), 7);
-    call.keys({k.repeat, k.delayed, k.wait, k.paused, k.meta, k.prioritized, k.marker, k.id_counter, k.events, k.pc,
-               k.job(producer_id), k.active});
+    call.keys(
+        {k.repeat,
+         k.delayed,
+         k.wait,
+         k.paused,
+         k.meta,
+         k.prioritized,
+         k.marker,
+         k.id_counter,
+         k.events,
+         k.pc,
+         k.job(producer_id),
+         k.active}
+    );
     return call.arg(next ? std::to_string(*next) : std::string())
         .arg(id)
         .arg(data)
@@ -132,7 +160,11 @@ Call Calls::update_scheduler(std::string_view id, std::optional<std::int64_t> ne
 
 Call Calls::remove_scheduler(std::string_view id) {
     const auto& k = keys_;
-    return Builder(script("removeJobScheduler", 3), 2).keys({k.repeat, k.delayed, k.events}).arg(id).arg(k.base).finish();
+    return Builder(script("removeJobScheduler", 3), 2)
+        .keys({k.repeat, k.delayed, k.events})
+        .arg(id)
+        .arg(k.base)
+        .finish();
 }
 
 Call Calls::get_scheduler(std::string_view id) {

@@ -1,13 +1,13 @@
 // Inside of the library: one EVALSHA written argument by argument.
 #pragma once
 
-#include <initializer_list>
-#include <string>
-#include <string_view>
-
 #include "base/error.hpp"
 #include "bullmq/scripts.hpp"
 #include "redis/resp.hpp"
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
 
 namespace headrace::bullmq {
 
@@ -32,14 +32,19 @@ public:
         --left_;
         return *this;
     }
+
     Builder& arg(const std::string& value) { return arg(std::string_view(value)); }
+
     Builder& arg(const char* value) { return arg(std::string_view(value)); }
+
     Builder& arg(std::int64_t value) {
         redis::append_argument(call_.resp, value);
         --left_;
         return *this;
     }
+
     Builder& arg(Millis value) { return arg(std::int64_t{value.count()}); }
+
     Builder& flag(bool value) { return arg(value ? "1" : "0"); }
 
     Call finish() {

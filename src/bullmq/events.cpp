@@ -45,9 +45,14 @@ std::string_view QueueEvent::field(std::string_view key) const {
     return {};
 }
 
-void read_events(redis::Options options, const Keys& keys, std::string_view from, const StopToken& stop,
-                 const std::function<void(const QueueEvent&)>& handler,
-                 const std::function<void(const std::string&)>& on_error) {
+void read_events(
+    redis::Options options,
+    const Keys& keys,
+    std::string_view from,
+    const StopToken& stop,
+    const std::function<void(const QueueEvent&)>& handler,
+    const std::function<void(const std::string&)>& on_error
+) {
     options.client_name = keys.client_name() + ":qe";
     std::string last(from);
     Reconnect reconnect;

@@ -1,12 +1,12 @@
 // Speaker: when to fetch, and what a fetch brings.
+#include "base/error.hpp"
+#include "bullmq/options.hpp"
+#include "bullmq/speaker.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
 #include <utility>
-
-#include "base/error.hpp"
-#include "bullmq/options.hpp"
-#include "bullmq/speaker.hpp"
 
 namespace headrace::bullmq {
 namespace {
@@ -148,7 +148,8 @@ void Speaker::arm_scheduler(const RunningPtr& running) {
                 throw Error(ErrorKind::invalid, "config.missing", "this worker has no function for cron patterns");
             }
             std::int64_t previous = 0;
-            if (const auto* value = base.as_object().if_contains("prevMillis"); value != nullptr && value->is_number()) {
+            if (const auto* value = base.as_object().if_contains("prevMillis");
+                value != nullptr && value->is_number()) {
                 previous = static_cast<std::int64_t>(value->to_number<double>());
             }
             next = worker_.next_time(repeat, std::max({now, previous, repeat.start_date.value_or(0)}));
@@ -181,8 +182,7 @@ void Speaker::launch(const RunningPtr& running) {
         finish(running, ProcessResult::failed("the job was removed while it waited", true));
     } else if (!job.deferred_failure.empty()) {
         finish(running, ProcessResult::failed(job.deferred_failure, true));
-    } else if (worker_.max_started_attempts > 0 &&
-               static_cast<int>(worker_.max_started_attempts) < job.attempts_started) {
+    } else if (worker_.max_started_attempts > 0 && static_cast<int>(worker_.max_started_attempts) < job.attempts_started) {
         finish(running, ProcessResult::failed("job started more than allowable limit", true));
     } else {
         dispatch_(running);
@@ -228,9 +228,12 @@ void Speaker::adopt() {
             let_go(pending->running);
         }
     }
-    std::erase_if(outbox_, [](const Pending& p) { return p.what == What::load || (p.what == What::fetch && p.resent); });
-    fetching_ = static_cast<std::size_t>(
-        std::count_if(outbox_.begin(), outbox_.end(), [](const Pending& p) { return p.what == What::fetch; }));
+    std::erase_if(outbox_, [](const Pending& p) {
+        return p.what == What::load || (p.what == What::fetch && p.resent);
+    });
+    fetching_ = static_cast<std::size_t>(std::count_if(outbox_.begin(), outbox_.end(), [](const Pending& p) {
+        return p.what == What::fetch;
+    }));
     for (auto& [job, token] : jobs) {
         begin(std::move(job), token);
     }

@@ -1,11 +1,11 @@
 // Speaker: how jobs end, and what the answers mean.
+#include "base/error.hpp"
+#include "bullmq/speaker.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
 #include <random>
-
-#include "base/error.hpp"
-#include "bullmq/speaker.hpp"
 
 namespace headrace::bullmq {
 namespace {
@@ -58,7 +58,9 @@ std::optional<Millis> Speaker::retry_delay(const Job& job, const ProcessResult& 
     if (worker_.backoff) {
         return worker_.backoff(job, result.text);
     }
-    events_(WorkerEvent::Kind::error, job.id, "unknown backoff type " + job.options.backoff->type + ": retried at once");
+    events_(
+        WorkerEvent::Kind::error, job.id, "unknown backoff type " + job.options.backoff->type + ": retried at once"
+    );
     return Millis(0);
 }
 
@@ -82,10 +84,20 @@ void Speaker::finish(const RunningPtr& running, ProcessResult result) {
             out.event = WorkerEvent::Kind::completed;
             break;
         }
-        case ProcessResult::Kind::failed: fail(out, running); break;
+        case ProcessResult::Kind::failed:
+            fail(out, running);
+            break;
         case ProcessResult::Kind::delayed:
-            out.call = calls_.move_to_delayed(settings_, job, running->token, std::max(out.result.delay, Millis(0)),
-                                              !out.result.count_attempt, {}, out.fetches, now);
+            out.call = calls_.move_to_delayed(
+                settings_,
+                job,
+                running->token,
+                std::max(out.result.delay, Millis(0)),
+                !out.result.count_attempt,
+                {},
+                out.fetches,
+                now
+            );
             out.event = WorkerEvent::Kind::delayed;
             break;
         case ProcessResult::Kind::waiting:
@@ -134,8 +146,8 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
     }
     if (reply.is_error()) {
         const auto error = redis::error_of(reply);
-        // The server says "not now" (loading, read-only after a fail-over, out of memory): as if the connection had gone,
-        // so that the call waits and comes again. Out of memory is refused before the script starts.
+        // The server says "not now" (loading, read-only after a fail-over, out of memory): as if the connection had
+        // gone, so that the call waits and comes again. Out of memory is refused before the script starts.
         if (error.kind() != ErrorKind::permanent) {
             if (pending.what != What::note) {
                 outbox_.push_front(std::move(pending));
@@ -162,16 +174,22 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             }
             break;
         case What::finish:
-        case What::release: finish_answered(std::move(pending), std::move(reply)); break;
+        case What::release:
+            finish_answered(std::move(pending), std::move(reply));
+            break;
         case What::state: {
             const bool lost = reply.is_error() || reply.str() == "active";
-            events_(lost ? WorkerEvent::Kind::lock_lost : pending.event, pending.running->job.id,
-                    lost ? "the finish was not accepted" : "acknowledged after a lost answer");
+            events_(
+                lost ? WorkerEvent::Kind::lock_lost : pending.event,
+                pending.running->job.id,
+                lost ? "the finish was not accepted" : "acknowledged after a lost answer"
+            );
             let_go(pending.running);
             break;
         }
         case What::note:
-        case What::load: break;
+        case What::load:
+            break;
     }
 }
 

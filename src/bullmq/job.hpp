@@ -1,6 +1,8 @@
 // Jobs as BullMQ stores them. Plain values. Times are milliseconds since 1970 UTC by the clock of whoever wrote them.
 #pragma once
 
+#include "redis/reply.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -9,18 +11,18 @@
 #include <variant>
 #include <vector>
 
-#include "redis/reply.hpp"
-
 namespace headrace::bullmq {
 
 using Millis = std::chrono::milliseconds;
 
-// How many finished jobs stay: `count` newest, none older than `age` seconds; `limit` removals per finish (default 1000).
+// How many finished jobs stay: `count` newest, none older than `age` seconds; `limit` removals per finish (default
+// 1000).
 struct KeepJobs {
     std::optional<std::int64_t> count;
     std::optional<std::int64_t> age;
     std::optional<std::int64_t> limit;
 };
+
 // As in Node: true = remove at once, false = keep for ever, a number = keep so many, or the full form.
 using RemovePolicy = std::variant<bool, std::int64_t, KeepJobs>;
 KeepJobs keep_jobs(const RemovePolicy& policy);  // true → {0}, false → {-1}
@@ -48,12 +50,12 @@ struct ParentRef {
 
 // Everything a producer may ask for. Defaults are BullMQ's.
 struct JobOptions {
-    std::string job_id;              // own id (see check_custom_job_id); empty: the queue counts
-    std::int64_t timestamp = 0;      // creation time; 0: now
+    std::string job_id;          // own id (see check_custom_job_id); empty: the queue counts
+    std::int64_t timestamp = 0;  // creation time; 0: now
     Millis delay{0};
-    std::int64_t priority = 0;       // 1 (first) … 2097151; 0: none, served before all priorities
+    std::int64_t priority = 0;  // 1 (first) … 2097151; 0: none, served before all priorities
     bool lifo = false;
-    int attempts = 0;                // 0 and 1: no retry
+    int attempts = 0;  // 0 and 1: no retry
     std::optional<Backoff> backoff;
     std::optional<RemovePolicy> remove_on_complete;  // unset: the worker's
     std::optional<RemovePolicy> remove_on_fail;
@@ -63,7 +65,7 @@ struct JobOptions {
     bool continue_parent_on_failure = false;
     bool ignore_dependency_on_failure = false;
     bool remove_dependency_on_failure = false;
-    std::int64_t keep_logs = 0;      // 0: all
+    std::int64_t keep_logs = 0;  // 0: all
     std::optional<int> stack_trace_limit;
     std::size_t size_limit = 0;      // bytes of data; 0: none
     std::string telemetry_metadata;  // opaque, for bullmq-otel
@@ -95,8 +97,8 @@ struct Job {
     std::string failed_reason;
     std::vector<std::string> stacktrace;
     std::string parent_key;
-    std::string parent;            // JSON
-    std::string scheduler_id;      // `rjk`
+    std::string parent;        // JSON
+    std::string scheduler_id;  // `rjk`
     std::string deduplication_id;
     std::string processed_by;
     std::string deferred_failure;  // `defa`: to be failed with this text without being run

@@ -1,8 +1,8 @@
 #include "bullmq/keeper.hpp"
 
-#include <algorithm>
-
 #include "base/error.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 

@@ -2,17 +2,17 @@
 // A job is kept from track() to untrack(), that is until its finish was acknowledged, however long Redis is away.
 #pragma once
 
-#include <map>
-#include <mutex>
-#include <optional>
-#include <thread>
-#include <vector>
-
 #include "bullmq/backoff.hpp"
 #include "bullmq/running.hpp"
 #include "bullmq/scripts.hpp"
 #include "net/wait.hpp"
 #include "redis/connection.hpp"
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
 
 namespace headrace::bullmq {
 
@@ -28,7 +28,9 @@ public:
     };
 
     Keeper(redis::Options options, const Keys& keys, Settings settings, EventSink events);
+
     ~Keeper() { stop(); }
+
     Keeper(const Keeper&) = delete;
     Keeper& operator=(const Keeper&) = delete;
 

@@ -1,9 +1,9 @@
 #include "bullmq/keys.hpp"
 
-#include <algorithm>
-
 #include "base/encoding.hpp"
 #include "base/error.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 namespace {

@@ -19,11 +19,13 @@ struct Keys {
     std::string id_counter, limiter, meta, events, pc, marker, repeat, de;
 
     std::string key(std::string_view suffix) const;  // base + suffix, e.g. "metrics:completed"
+
     std::string job(std::string_view id) const { return key(id); }
+
     std::string lock(std::string_view id) const;
     std::string logs(std::string_view id) const;
-    std::string scheduler(std::string_view id) const;         // repeat:<id>
-    std::string deduplication(std::string_view id) const;     // de:<id>
+    std::string scheduler(std::string_view id) const;      // repeat:<id>
+    std::string deduplication(std::string_view id) const;  // de:<id>
     // How BullMQ's getWorkers and Bull Board find a worker: CLIENT SETNAME of its blocking connection.
     std::string client_name(std::string_view worker_name = {}) const;
 };

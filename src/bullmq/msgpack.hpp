@@ -14,15 +14,19 @@ namespace headrace::bullmq {
 class Packer {
 public:
     void nil() { out_.push_back('\xc0'); }
+
     void boolean(bool value) { out_.push_back(value ? '\xc3' : '\xc2'); }
+
     void integer(std::int64_t value);  // the shortest form
     void number(double value);         // float64; whole numbers that fit go as integers
     void string(std::string_view value);
     void array(std::size_t count);
     void map(std::size_t count);
+
     void raw(std::string_view packed) { out_.append(packed); }
 
     const std::string& bytes() const { return out_; }
+
     std::string take() { return std::move(out_); }
 
 private:
@@ -35,14 +39,21 @@ private:
 class MapPacker {
 public:
     void add(std::string_view key, std::string_view value) { next(key).string(value); }
+
     void add(std::string_view key, const std::string& value) { next(key).string(value); }
+
     void add(std::string_view key, const char* value) { next(key).string(value); }
+
     void add(std::string_view key, std::int64_t value) { next(key).integer(value); }
+
     void add(std::string_view key, double value) { next(key).number(value); }
+
     void add(std::string_view key, bool value) { next(key).boolean(value); }
+
     void add_packed(std::string_view key, std::string_view packed) { next(key).raw(packed); }
 
     std::size_t size() const { return count_; }
+
     std::string take();
 
 private:

@@ -1,13 +1,13 @@
 #include "bullmq/options.hpp"
 
+#include "base/error.hpp"
+#include "bullmq/keys.hpp"
+#include "bullmq/msgpack.hpp"
+
 #include <boost/json.hpp>
 
 #include <algorithm>
 #include <cmath>
-
-#include "base/error.hpp"
-#include "bullmq/keys.hpp"
-#include "bullmq/msgpack.hpp"
 
 namespace headrace::bullmq {
 namespace {
@@ -53,8 +53,10 @@ std::optional<RemovePolicy> policy_of(const json::value* value) {
         return RemovePolicy(*count);
     }
     if (const auto* object = value->if_object()) {
-        return RemovePolicy(KeepJobs{integer_of(object->if_contains("count")), integer_of(object->if_contains("age")),
-                                     integer_of(object->if_contains("limit"))});
+        return RemovePolicy(KeepJobs{
+            integer_of(object->if_contains("count")),
+            integer_of(object->if_contains("age")),
+            integer_of(object->if_contains("limit"))});
     }
     return std::nullopt;
 }
@@ -67,7 +69,8 @@ std::optional<Backoff> backoff_of(const json::value* value) {
     if (object == nullptr) {
         return std::nullopt;
     }
-    Backoff backoff{text_of(*object, "type"), Millis(integer_of(object->if_contains("delay")).value_or(0)), std::nullopt};
+    Backoff backoff{
+        text_of(*object, "type"), Millis(integer_of(object->if_contains("delay")).value_or(0)), std::nullopt};
     if (const auto* jitter = object->if_contains("jitter"); jitter != nullptr && jitter->is_number()) {
         backoff.jitter = jitter->to_number<double>();
     }
@@ -140,12 +143,24 @@ json::object deduplication_object(const Deduplication& deduplication) {
 
 void pack(Packer& out, const json::value& value) {
     switch (value.kind()) {
-        case json::kind::null: out.nil(); break;
-        case json::kind::bool_: out.boolean(value.get_bool()); break;
-        case json::kind::int64: out.integer(value.get_int64()); break;
-        case json::kind::uint64: out.number(static_cast<double>(value.get_uint64())); break;
-        case json::kind::double_: out.number(value.get_double()); break;
-        case json::kind::string: out.string(std::string_view(value.get_string())); break;
+        case json::kind::null:
+            out.nil();
+            break;
+        case json::kind::bool_:
+            out.boolean(value.get_bool());
+            break;
+        case json::kind::int64:
+            out.integer(value.get_int64());
+            break;
+        case json::kind::uint64:
+            out.number(static_cast<double>(value.get_uint64()));
+            break;
+        case json::kind::double_:
+            out.number(value.get_double());
+            break;
+        case json::kind::string:
+            out.string(std::string_view(value.get_string()));
+            break;
         case json::kind::array:
             out.array(value.get_array().size());
             for (const auto& element : value.get_array()) {
@@ -154,7 +169,8 @@ void pack(Packer& out, const json::value& value) {
             break;
         case json::kind::object: {
             const auto& object = value.get_object();
-            const auto present = std::count_if(object.begin(), object.end(), [](const auto& m) { return !m.value().is_null(); });
+            const auto present =
+                std::count_if(object.begin(), object.end(), [](const auto& m) { return !m.value().is_null(); });
             out.map(static_cast<std::size_t>(present));
             for (const auto& member : object) {
                 if (!member.value().is_null()) {
@@ -190,7 +206,8 @@ void check_options(const JobOptions& options, std::string_view data) {
         throw invalid("the data of the job exceeds its limit of " + std::to_string(options.size_limit) + " bytes");
     }
     if (int{options.fail_parent_on_failure} + int{options.continue_parent_on_failure} +
-            int{options.ignore_dependency_on_failure} + int{options.remove_dependency_on_failure} > 1) {
+            int{options.ignore_dependency_on_failure} + int{options.remove_dependency_on_failure} >
+        1) {
         throw invalid("only one of the options for a failing child can be set");
     }
     if (options.deduplication) {
@@ -328,8 +345,13 @@ RepeatOptions parse_repeat(std::string_view text) {
     return out;
 }
 
-json::object run_options(json::object base, const RepeatOptions& repeat, std::string_view scheduler_id,
-                         std::optional<std::int64_t> next_ms, std::int64_t now) {
+json::object run_options(
+    json::object base,
+    const RepeatOptions& repeat,
+    std::string_view scheduler_id,
+    std::optional<std::int64_t> next_ms,
+    std::int64_t now
+) {
     json::object part;
     if (const auto* old = base.if_contains("repeat"); old != nullptr && old->is_object()) {
         part = old->as_object();  // what this version does not know stays

@@ -1,9 +1,9 @@
 #include "bullmq/queue.hpp"
 
-#include <algorithm>
-
 #include "base/error.hpp"
 #include "bullmq/queue_state.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 namespace {
@@ -144,7 +144,9 @@ bool Queue::retry(std::string_view id, std::string_view from_state, RetryOptions
     const auto& opts = hash.at(0);
     const bool lifo = opts.is_text() && parse_options(opts.str()).lifo;
     return state_->did(
-        state_->calls.reprocess(id, lifo, from_state, options.reset_attempts_made, options.reset_attempts_started), "retry");
+        state_->calls.reprocess(id, lifo, from_state, options.reset_attempts_made, options.reset_attempts_started),
+        "retry"
+    );
 }
 
 bool Queue::promote(std::string_view id) {

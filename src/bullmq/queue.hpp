@@ -5,6 +5,11 @@
 // safe), queue.refused (permanent, the script's negative answer in words), config.invalid for bad options.
 #pragma once
 
+#include "base/stop.hpp"
+#include "bullmq/job.hpp"
+#include "bullmq/keys.hpp"
+#include "redis/options.hpp"
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,11 +18,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/stop.hpp"
-#include "bullmq/job.hpp"
-#include "bullmq/keys.hpp"
-#include "redis/options.hpp"
 
 namespace headrace::bullmq {
 
@@ -60,24 +60,32 @@ public:
     std::string state(std::string_view id);
     enum class Removed { removed, not_found, locked, owned_by_scheduler };
     Removed remove(std::string_view id, bool with_children = true);
+
     struct RetryOptions {
         bool reset_attempts_made = false;
         bool reset_attempts_started = false;
     };
+
     bool retry(std::string_view id, std::string_view from_state, RetryOptions options);  // "failed" or "completed"
-    bool retry(std::string_view id, std::string_view from_state = "failed") { return retry(id, from_state, RetryOptions{}); }
+
+    bool retry(std::string_view id, std::string_view from_state = "failed") {
+        return retry(id, from_state, RetryOptions{});
+    }
+
     bool promote(std::string_view id);
     bool change_delay(std::string_view id, Millis delay);
     bool change_priority(std::string_view id, std::int64_t priority, bool lifo = false);
     bool update_data(std::string_view id, std::string_view data_json);
     bool update_progress(std::string_view id, std::string_view json);
-    std::int64_t add_log(std::string_view id, std::string_view row, std::int64_t keep = 0);  // rows now; -1: no such job
+    std::int64_t
+    add_log(std::string_view id, std::string_view row, std::int64_t keep = 0);  // rows now; -1: no such job
     JobLogs logs(std::string_view id, std::int64_t start = 0, std::int64_t end = -1);
 
     // --- The queue. States as in state(), plus "wait" and "paused"; counts() without names: all of them.
     std::map<std::string, std::int64_t> counts(std::span<const std::string_view> states = {});
     // Newest first unless `ascending`; `end` is inclusive, -1 = to the last.
-    std::vector<Job> jobs(std::string_view state, std::int64_t start = 0, std::int64_t end = -1, bool ascending = false);
+    std::vector<Job>
+    jobs(std::string_view state, std::int64_t start = 0, std::int64_t end = -1, bool ascending = false);
     QueueMetrics metrics(std::string_view type, std::int64_t start = 0, std::int64_t end = -1);  // completed, failed
     std::vector<std::string> workers();  // client names of the workers that wait at this queue
 

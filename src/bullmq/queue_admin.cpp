@@ -1,8 +1,8 @@
 // Queue: what concerns the whole queue.
-#include <algorithm>
-
 #include "base/error.hpp"
 #include "bullmq/queue_state.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 namespace {
@@ -20,8 +20,8 @@ std::int64_t number_or_zero(const redis::Reply& reply) {
 }  // namespace
 
 std::map<std::string, std::int64_t> Queue::counts(std::span<const std::string_view> states) {
-    constexpr std::string_view all[] = {"active", "completed", "delayed",     "failed",
-                                        "paused", "prioritized", "waiting", "waiting-children"};
+    constexpr std::string_view all[] = {
+        "active", "completed", "delayed", "failed", "paused", "prioritized", "waiting", "waiting-children"};
     if (states.empty()) {
         states = all;
     }
@@ -124,8 +124,11 @@ void Queue::obliterate(bool force, std::int64_t batch) {
     for (;;) {
         const auto answer = state_->run(state_->calls.obliterate(batch, force)).integer();
         if (answer < 0) {  // this script has codes of its own
-            throw Error(ErrorKind::permanent, "queue.refused",
-                        answer == -1 ? "obliterate: the queue is not paused" : "obliterate: the queue has active jobs");
+            throw Error(
+                ErrorKind::permanent,
+                "queue.refused",
+                answer == -1 ? "obliterate: the queue is not paused" : "obliterate: the queue has active jobs"
+            );
         }
         if (answer == 0) {
             return;

@@ -1,13 +1,13 @@
 // Inside of the library: the connection of a Queue and how a call travels over it.
 #pragma once
 
-#include <mutex>
-#include <optional>
-#include <string>
-
 #include "bullmq/queue.hpp"
 #include "bullmq/scripts.hpp"
 #include "redis/connection.hpp"
+
+#include <mutex>
+#include <optional>
+#include <string>
 
 namespace headrace::bullmq {
 
@@ -18,7 +18,9 @@ struct Queue::State {
 
     redis::Connection& connected();
     redis::Reply run(const Call& call);  // loads the script when Redis does not know it; throws error replies
+
     redis::Reply command(redis::Connection::List args) { return connected().command(args); }
+
     // True, or false for the codes that mean "no such job, or not in that state"; throws queue.refused for the others.
     bool did(const Call& call, std::string_view what);
 

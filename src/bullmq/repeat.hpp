@@ -11,9 +11,9 @@
 namespace headrace::bullmq {
 
 struct RepeatOptions {
-    std::chrono::milliseconds every{0};  // exactly one of every and pattern
-    std::string pattern;                 // cron
-    std::string tz;                      // IANA zone of the pattern
+    std::chrono::milliseconds every{0};      // exactly one of every and pattern
+    std::string pattern;                     // cron
+    std::string tz;                          // IANA zone of the pattern
     std::optional<std::int64_t> start_date;  // ms
     std::optional<std::int64_t> end_date;    // ms; must lie ahead
     std::optional<std::int64_t> limit;       // runs

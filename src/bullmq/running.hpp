@@ -1,21 +1,21 @@
-// Inside of the worker: a job in our hands, from the fetch to the acknowledged finish. Shared by speaker, keeper and slot.
+// Inside of the worker: a job in our hands, from the fetch to the acknowledged finish. Shared by speaker, keeper and
+// slot.
 #pragma once
-
-#include <atomic>
-#include <functional>
-#include <memory>
-#include <string>
 
 #include "base/deadline.hpp"
 #include "base/stop.hpp"
 #include "bullmq/job.hpp"
 #include "bullmq/worker.hpp"
 
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
 namespace headrace::bullmq {
 
 struct Running {
-    Running(Job j, std::string t)
-        : id(j.id), token(std::move(t)), keep_logs(j.options.keep_logs), job(std::move(j)) {}
+    Running(Job j, std::string t) : id(j.id), token(std::move(t)), keep_logs(j.options.keep_logs), job(std::move(j)) {}
 
     const std::string id;  // what all threads may read while the processor has `job`
     const std::string token;

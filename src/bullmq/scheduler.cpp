@@ -1,11 +1,11 @@
 #include "bullmq/scheduler.hpp"
 
-#include <boost/json.hpp>
-
 #include "base/error.hpp"
 #include "bullmq/msgpack.hpp"
 #include "bullmq/options.hpp"
 #include "bullmq/queue_state.hpp"
+
+#include <boost/json.hpp>
 
 namespace headrace::bullmq {
 namespace {
@@ -116,9 +116,12 @@ std::string JobSchedulers::upsert(std::string_view id, const RepeatOptions& repe
     const auto packed_run = pack_json(run_options(std::move(options), repeat, id, next, now));
     Guard guard(queue_.state_->mutex);
     auto& state = *queue_.state_;
-    auto reply = accepted(state.run(state.calls.add_scheduler(id, next, pack_scheduler(repeat, name), job.data,
-                                                              packed_template, packed_run, now)),
-                          "job scheduler " + std::string(id));
+    auto reply = accepted(
+        state.run(state.calls.add_scheduler(
+            id, next, pack_scheduler(repeat, name), job.data, packed_template, packed_run, now
+        )),
+        "job scheduler " + std::string(id)
+    );
     return reply.at(0).str();
 }
 
@@ -141,8 +144,13 @@ std::optional<SchedulerInfo> JobSchedulers::get(std::string_view id) {
 std::vector<SchedulerInfo> JobSchedulers::list(std::int64_t start, std::int64_t end, bool ascending) {
     Guard guard(queue_.state_->mutex);
     auto& state = *queue_.state_;
-    auto range = state.command({ascending ? "ZRANGE" : "ZREVRANGE", queue_.keys().repeat, std::to_string(start),
-                                std::to_string(end), "WITHSCORES"});
+    auto range = state.command(
+        {ascending ? "ZRANGE" : "ZREVRANGE",
+         queue_.keys().repeat,
+         std::to_string(start),
+         std::to_string(end),
+         "WITHSCORES"}
+    );
     std::vector<SchedulerInfo> out;
     const auto& entries = range.elements();
     for (std::size_t i = 0; i + 1 < entries.size(); i += 2) {

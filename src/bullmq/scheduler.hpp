@@ -1,15 +1,15 @@
-// Job schedulers of BullMQ: a named template from which one job at a time is armed; the worker that takes it arms the next.
-// Works through a Queue (its connection, lock and errors; the Queue must outlive this).
+// Job schedulers of BullMQ: a named template from which one job at a time is armed; the worker that takes it arms the
+// next. Works through a Queue (its connection, lock and errors; the Queue must outlive this).
 #pragma once
+
+#include "bullmq/queue.hpp"
+#include "bullmq/repeat.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "bullmq/queue.hpp"
-#include "bullmq/repeat.hpp"
 
 namespace headrace::bullmq {
 
@@ -22,10 +22,10 @@ struct JobTemplate {
 struct SchedulerInfo {
     std::string id;
     std::string name;
-    std::int64_t next = 0;        // ms of the armed run
+    std::int64_t next = 0;  // ms of the armed run
     std::int64_t iterations = 0;
     RepeatOptions repeat;
-    std::string data;             // JSON; empty: none
+    std::string data;  // JSON; empty: none
     std::string options_json;
 };
 

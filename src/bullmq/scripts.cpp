@@ -1,9 +1,9 @@
 #include "bullmq/scripts.hpp"
 
-#include <algorithm>
-
 #include "base/embedded.hpp"
 #include "base/error.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 
@@ -13,17 +13,28 @@ std::span<const EmbeddedFile> all();  // made by the build from npm bullmq
 
 std::string_view sentence(Code code) {
     switch (code) {
-        case Code::job_missing: return "the job does not exist";
-        case Code::lock_missing: return "the job's lock is gone";
-        case Code::not_in_state: return "the job is not in the state that this needs";
-        case Code::pending_children: return "the job has unfinished children";
-        case Code::parent_missing: return "the parent job does not exist";
-        case Code::lock_of_another: return "the job is locked by another worker";
-        case Code::parent_cannot_be_replaced: return "the job belongs to another parent that is alive";
-        case Code::owned_by_scheduler: return "the job is the next run of a job scheduler; remove the scheduler instead";
-        case Code::failed_children: return "the job has at least one failed child";
-        case Code::scheduler_run_exists: return "the scheduler's next run exists already";
-        case Code::scheduler_slots_busy: return "the scheduler's current and next slots have jobs already";
+        case Code::job_missing:
+            return "the job does not exist";
+        case Code::lock_missing:
+            return "the job's lock is gone";
+        case Code::not_in_state:
+            return "the job is not in the state that this needs";
+        case Code::pending_children:
+            return "the job has unfinished children";
+        case Code::parent_missing:
+            return "the parent job does not exist";
+        case Code::lock_of_another:
+            return "the job is locked by another worker";
+        case Code::parent_cannot_be_replaced:
+            return "the job belongs to another parent that is alive";
+        case Code::owned_by_scheduler:
+            return "the job is the next run of a job scheduler; remove the scheduler instead";
+        case Code::failed_children:
+            return "the job has at least one failed child";
+        case Code::scheduler_run_exists:
+            return "the scheduler's next run exists already";
+        case Code::scheduler_slots_busy:
+            return "the scheduler's current and next slots have jobs already";
     }
     return "unknown answer of a queue script";
 }
@@ -50,7 +61,9 @@ Fetched fetched(redis::Reply&& reply) {
     }
     auto& parts = reply.elements();
     if (parts.size() < 4) {
-        throw Error(ErrorKind::permanent, "queue.bad_reply", "a fetch answered " + std::to_string(parts.size()) + " parts");
+        throw Error(
+            ErrorKind::permanent, "queue.bad_reply", "a fetch answered " + std::to_string(parts.size()) + " parts"
+        );
     }
     if (parts[0].is_array()) {
         auto id = parts[1].is_integer() ? std::to_string(parts[1].integer()) : parts[1].take_str();

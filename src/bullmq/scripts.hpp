@@ -4,6 +4,11 @@
 // number of keys than this encoder was written for.
 #pragma once
 
+#include "bullmq/job.hpp"
+#include "bullmq/keys.hpp"
+#include "redis/reply.hpp"
+#include "redis/script.hpp"
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,11 +18,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "bullmq/job.hpp"
-#include "bullmq/keys.hpp"
-#include "redis/reply.hpp"
-#include "redis/script.hpp"
 
 namespace headrace::bullmq {
 
@@ -48,9 +48,10 @@ redis::Reply accepted(redis::Reply reply, std::string_view what);
 // What moveToActive, and a finish that fetches, answer.
 struct Fetched {
     std::optional<Job> job;
-    Millis rate_limited{0};       // nobody may fetch for so long
+    Millis rate_limited{0};         // nobody may fetch for so long
     std::int64_t next_delayed = 0;  // ms of the next delayed job; 0: none
 };
+
 Fetched fetched(redis::Reply&& reply);  // 0, or [hash|0, id|0, limit, next]
 
 // What a fetch needs besides the job, the same for all jobs of a worker.
@@ -66,6 +67,7 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 class Calls {
 public:
     explicit Calls(Keys keys) : keys_(std::move(keys)) {}
+
     const Keys& keys() const { return keys_; }
 
     // --- adding
@@ -73,6 +75,7 @@ public:
 
     // --- a worker's cycle
     Call move_to_active(const FetchSettings& settings, std::string_view token, std::int64_t now);
+
     struct Finish {
         bool failed = false;
         std::string_view value;  // JSON, or the reason as raw text
@@ -80,10 +83,24 @@ public:
         const Fields* fields = nullptr;  // stacktrace…
         bool fetch_next = true;
     };
-    Call move_to_finished(const FetchSettings& settings, const Job& job, std::string_view token, const Finish& finish,
-                          std::int64_t now);
-    Call move_to_delayed(const FetchSettings& settings, const Job& job, std::string_view token, Millis delay,
-                         bool skip_attempt, const Fields& fields, bool fetch_next, std::int64_t now);
+
+    Call move_to_finished(
+        const FetchSettings& settings,
+        const Job& job,
+        std::string_view token,
+        const Finish& finish,
+        std::int64_t now
+    );
+    Call move_to_delayed(
+        const FetchSettings& settings,
+        const Job& job,
+        std::string_view token,
+        Millis delay,
+        bool skip_attempt,
+        const Fields& fields,
+        bool fetch_next,
+        std::int64_t now
+    );
     Call retry_job(const Job& job, std::string_view token, const Fields& fields, std::int64_t now);
     Call move_to_wait(std::string_view id, std::string_view token);
     Call extend_locks(std::span<const std::string> tokens, std::span<const std::string> ids, Millis duration);
@@ -109,10 +126,23 @@ public:
     Call get_metrics(std::string_view type, std::int64_t start, std::int64_t end);
 
     // --- schedulers; packed arguments come from scheduler.cpp
-    Call add_scheduler(std::string_view id, std::optional<std::int64_t> next, std::string_view packed_scheduler,
-                       std::string_view data, std::string_view packed_template, std::string_view packed_run, std::int64_t now);
-    Call update_scheduler(std::string_view id, std::optional<std::int64_t> next, std::string_view data,
-                          std::string_view packed_run, std::string_view producer_id, std::int64_t now);
+    Call add_scheduler(
+        std::string_view id,
+        std::optional<std::int64_t> next,
+        std::string_view packed_scheduler,
+        std::string_view data,
+        std::string_view packed_template,
+        std::string_view packed_run,
+        std::int64_t now
+    );
+    Call update_scheduler(
+        std::string_view id,
+        std::optional<std::int64_t> next,
+        std::string_view data,
+        std::string_view packed_run,
+        std::string_view producer_id,
+        std::int64_t now
+    );
     Call remove_scheduler(std::string_view id);
     Call get_scheduler(std::string_view id);
 

@@ -1,14 +1,14 @@
 // Inside of the worker: the threads that run user code. A thread is started when a job comes and none is idle.
 #pragma once
 
+#include "bullmq/running.hpp"
+
 #include <condition_variable>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
-
-#include "bullmq/running.hpp"
 
 namespace headrace::bullmq {
 
@@ -17,7 +17,9 @@ public:
     using Run = std::function<void(const RunningPtr&)>;  // runs the processor and reports; must not throw
 
     Slots(unsigned limit, Run run) : limit_(limit), run_(std::move(run)) {}
+
     ~Slots() { close(); }
+
     Slots(const Slots&) = delete;
     Slots& operator=(const Slots&) = delete;
 

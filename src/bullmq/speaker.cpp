@@ -1,13 +1,13 @@
 #include "bullmq/speaker.hpp"
 
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/killpoint.hpp"
+
 #include <poll.h>
 
 #include <algorithm>
 #include <utility>
-
-#include "base/error.hpp"
-#include "base/killpoint.hpp"
-#include "base/ids.hpp"
 
 namespace headrace::bullmq {
 namespace {
@@ -16,8 +16,14 @@ constexpr std::size_t max_notes = 1000;
 
 }  // namespace
 
-Speaker::Speaker(redis::Options options, const Keys& keys, const WorkerOptions& worker, Keeper& keeper, Dispatch dispatch,
-                 EventSink events)
+Speaker::Speaker(
+    redis::Options options,
+    const Keys& keys,
+    const WorkerOptions& worker,
+    Keeper& keeper,
+    Dispatch dispatch,
+    EventSink events
+)
     : options_(std::move(options)),
       worker_(worker),
       keeper_(keeper),
@@ -219,7 +225,8 @@ bool Speaker::finished_closing() {
     }
     const auto is_fetch = [](const Pending& pending) { return pending.what == What::fetch; };
     std::erase_if(outbox_, is_fetch);
-    const bool expecting = std::any_of(in_flight_.begin(), in_flight_.end(), [](const Pending& p) { return p.fetches; });
+    const bool expecting =
+        std::any_of(in_flight_.begin(), in_flight_.end(), [](const Pending& p) { return p.fetches; });
     std::lock_guard guard(mutex_);
     return held_.empty() && (!expecting || !connection_) && mail_.finished.empty();
 }
@@ -304,8 +311,8 @@ Speaker::Clock::time_point Speaker::next_wake() const {
         if (limited_until_ > Clock::now()) {
             wake = std::min(wake, limited_until_);
         } else if (due_ms_ > 0) {
-            // The due time is wall clock. poll() waits on the monotonic one, so a stepped clock is noticed at the latest
-            // by the safety fetch.
+            // The due time is wall clock. poll() waits on the monotonic one, so a stepped clock is noticed at the
+            // latest by the safety fetch.
             wake = std::min(wake, Clock::now() + Millis(std::clamp<std::int64_t>(due_ms_ - now_ms(), 0, 3'600'000)));
         }
     }
@@ -321,8 +328,8 @@ void Speaker::wait() {
     {
         // Mail that came before `asleep_` was set has woken nobody.
         std::lock_guard guard(mutex_);
-        if (!mail_.finished.empty() || (connection_ && !mail_.notes.empty()) || mail_.marker || paused_ != paused_now_ ||
-            closing_ != closing_now_) {
+        if (!mail_.finished.empty() || (connection_ && !mail_.notes.empty()) || mail_.marker ||
+            paused_ != paused_now_ || closing_ != closing_now_) {
             asleep_ = false;
             return;
         }
@@ -331,9 +338,8 @@ void Speaker::wait() {
     if (connection_ && connection_->wants_write()) {
         events |= POLLOUT;
     }
-    pollfd entries[3] = {{connection_ ? connection_->fd() : -1, events, 0},
-                         {waker_.fd(), POLLIN, 0},
-                         {abort_.token().fd(), POLLIN, 0}};
+    pollfd entries[3] = {
+        {connection_ ? connection_->fd() : -1, events, 0}, {waker_.fd(), POLLIN, 0}, {abort_.token().fd(), POLLIN, 0}};
     ::poll(entries, 3, Deadline::at(next_wake()).poll_timeout());
     asleep_ = false;
     if (entries[1].revents != 0) {

@@ -1,9 +1,18 @@
-// Inside of the worker: the one thread that fetches and finishes. Everything that slots, waiter and the owner want is put
-// into a mailbox; each turn takes all of it, writes it at once and then polls the connection and the mailbox.
+// Inside of the worker: the one thread that fetches and finishes. Everything that slots, waiter and the owner want is
+// put into a mailbox; each turn takes all of it, writes it at once and then polls the connection and the mailbox.
 //
 // Connection states: connected ⇄ waiting (until Reconnect says so). On a loss, unanswered finishes are sent again after
-// the new connection has looked whether the lost answers had given us jobs (adopt); unanswered plain fetches are dropped.
+// the new connection has looked whether the lost answers had given us jobs (adopt); unanswered plain fetches are
+// dropped.
 #pragma once
+
+#include "bullmq/backoff.hpp"
+#include "bullmq/keeper.hpp"
+#include "bullmq/running.hpp"
+#include "bullmq/scripts.hpp"
+#include "bullmq/waiter.hpp"
+#include "net/wait.hpp"
+#include "redis/connection.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -14,23 +23,23 @@
 #include <set>
 #include <thread>
 
-#include "bullmq/backoff.hpp"
-#include "bullmq/keeper.hpp"
-#include "bullmq/running.hpp"
-#include "bullmq/scripts.hpp"
-#include "bullmq/waiter.hpp"
-#include "net/wait.hpp"
-#include "redis/connection.hpp"
-
 namespace headrace::bullmq {
 
 class Speaker {
 public:
     using Dispatch = std::function<void(RunningPtr)>;
 
-    Speaker(redis::Options options, const Keys& keys, const WorkerOptions& worker, Keeper& keeper, Dispatch dispatch,
-            EventSink events);
+    Speaker(
+        redis::Options options,
+        const Keys& keys,
+        const WorkerOptions& worker,
+        Keeper& keeper,
+        Dispatch dispatch,
+        EventSink events
+    );
+
     ~Speaker() { abort(); }
+
     Speaker(const Speaker&) = delete;
     Speaker& operator=(const Speaker&) = delete;
 
@@ -41,11 +50,13 @@ public:
     void log(const RunningPtr& running, std::string row);
     void marker(std::optional<std::int64_t> score);  // the waiter's answer
     void set_paused(bool paused);
-    void close();                          // no new jobs; the thread ends when all are acknowledged
-    bool wait_closed(Deadline deadline);   // true when it has ended by itself
-    void abort();                          // end now; what is unacknowledged stays so
+    void close();                         // no new jobs; the thread ends when all are acknowledged
+    bool wait_closed(Deadline deadline);  // true when it has ended by itself
+    void abort();                         // end now; what is unacknowledged stays so
     std::vector<RunningPtr> running() const;
+
     bool connected() const { return connected_; }
+
     const std::string& id() const { return id_; }
 
 private:
@@ -56,13 +67,14 @@ private:
         What what = What::note;
         Call call;
         RunningPtr running;
-        std::string token;          // of a fetch
-        ProcessResult result;       // of a finish: what it says
-        bool fetches = false;       // its answer may bring a job
+        std::string token;     // of a fetch
+        ProcessResult result;  // of a finish: what it says
+        bool fetches = false;  // its answer may bring a job
         bool resent = false;
         WorkerEvent::Kind event = WorkerEvent::Kind::completed;  // told when acknowledged
         Clock::time_point sent{};
     };
+
     struct Mail {
         std::vector<std::pair<RunningPtr, ProcessResult>> finished;
         std::vector<Pending> notes;
@@ -128,9 +140,9 @@ private:
     bool waiting_ = false;           // the waiter is armed
     bool paused_now_ = false;
     bool closing_now_ = false;
-    std::int64_t due_ms_ = 0;        // wall clock of the next delayed job; 0: none
+    std::int64_t due_ms_ = 0;  // wall clock of the next delayed job; 0: none
     Clock::time_point limited_until_{};
-    Clock::time_point safety_{};     // fetch then, even if the waiter is silent
+    Clock::time_point safety_{};  // fetch then, even if the waiter is silent
 
     mutable std::mutex mutex_;  // guards what follows
     Mail mail_;

@@ -1,14 +1,24 @@
 #include "bullmq/waiter.hpp"
 
-#include <fmt/format.h>
-
 #include "base/error.hpp"
+
+#include <fmt/format.h>
 
 namespace headrace::bullmq {
 
-Waiter::Waiter(redis::Options options, const Keys& keys, std::string_view worker_name, Millis block, Answer answer,
-               EventSink events)
-    : options_(std::move(options)), marker_(keys.marker), block_(block), answer_(std::move(answer)), events_(std::move(events)) {
+Waiter::Waiter(
+    redis::Options options,
+    const Keys& keys,
+    std::string_view worker_name,
+    Millis block,
+    Answer answer,
+    EventSink events
+)
+    : options_(std::move(options)),
+      marker_(keys.marker),
+      block_(block),
+      answer_(std::move(answer)),
+      events_(std::move(events)) {
     options_.client_name = keys.client_name(worker_name);
 }
 
@@ -97,10 +107,12 @@ void Waiter::run() {
 
 std::optional<std::int64_t> Waiter::wait_once() {
     // Redis before 6 takes whole seconds only; whole seconds are therefore sent as such.
-    const auto seconds = block_.count() % 1000 == 0 ? std::to_string(block_.count() / 1000)
-                                                    : fmt::format("{:.3f}", static_cast<double>(block_.count()) / 1000.0);
+    const auto seconds = block_.count() % 1000 == 0
+                             ? std::to_string(block_.count() / 1000)
+                             : fmt::format("{:.3f}", static_cast<double>(block_.count()) / 1000.0);
     connection_->append({"BZPOPMIN", marker_, seconds});
-    // The connection's ordinary reply time-out does not apply to a command that blocks; silence beyond this is a dead peer.
+    // The connection's ordinary reply time-out does not apply to a command that blocks; silence beyond this is a dead
+    // peer.
     auto reply = redis::checked(connection_->read_reply(Deadline::in(block_ + Millis(2'000))));
     if (reply.is_nil()) {
         return std::nullopt;

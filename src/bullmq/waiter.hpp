@@ -2,28 +2,36 @@
 // Blocks in BZPOPMIN only while armed. An answer that does not come in time, or a lost connection, is a new connection.
 #pragma once
 
-#include <functional>
-#include <mutex>
-#include <optional>
-#include <thread>
-
 #include "bullmq/backoff.hpp"
 #include "bullmq/keys.hpp"
 #include "bullmq/running.hpp"
 #include "net/wait.hpp"
 #include "redis/connection.hpp"
 
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
 namespace headrace::bullmq {
 
 class Waiter {
 public:
-    // Called on the waiter's thread, once per arm(): the marker's score (0 = work now, else ms of the next delayed job),
-    // nullopt when nothing came, or the connection failed.
+    // Called on the waiter's thread, once per arm(): the marker's score (0 = work now, else ms of the next delayed
+    // job), nullopt when nothing came, or the connection failed.
     using Answer = std::function<void(std::optional<std::int64_t> score)>;
 
-    Waiter(redis::Options options, const Keys& keys, std::string_view worker_name, Millis block, Answer answer,
-           EventSink events);
+    Waiter(
+        redis::Options options,
+        const Keys& keys,
+        std::string_view worker_name,
+        Millis block,
+        Answer answer,
+        EventSink events
+    );
+
     ~Waiter() { stop(); }
+
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
 

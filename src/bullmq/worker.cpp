@@ -1,9 +1,9 @@
 #include "bullmq/worker.hpp"
 
-#include <algorithm>
-
 #include "bullmq/slots.hpp"
 #include "bullmq/speaker.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 namespace {
@@ -18,7 +18,8 @@ WorkerOptions checked_options(WorkerOptions options) {
     if (options.concurrency < 1 || options.concurrency > 4096) {
         throw invalid("the concurrency of a worker must be 1 to 4096");
     }
-    if (options.lock_duration < Millis(100) || options.stalled_interval <= Millis(0) || options.drain_delay <= Millis(0)) {
+    if (options.lock_duration < Millis(100) || options.stalled_interval <= Millis(0) ||
+        options.drain_delay <= Millis(0)) {
         throw invalid("lock duration (at least 100 ms), stalled interval and drain delay of a worker must be positive");
     }
     if (options.lock_renew_time <= Millis(0)) {
@@ -42,8 +43,11 @@ public:
         : running_(running), speaker_(speaker), stop_(running->stop.token()) {}
 
     const StopToken& stop() const override { return stop_; }
+
     const std::string& token() const override { return running_->token; }
+
     void update_progress(std::string json) override { speaker_.progress(running_, std::move(json)); }
+
     void log(std::string row) override { speaker_.log(running_, std::move(row)); }
 
 private:
@@ -59,7 +63,9 @@ ProcessResult run_processor(const Processor& processor, const RunningPtr& runnin
         if (error.kind() == ErrorKind::cancelled && context.stop().reason() == shutdown_reason) {
             return ProcessResult::waiting();
         }
-        return ProcessResult::failed(error.what(), error.kind() != ErrorKind::transient && error.kind() != ErrorKind::bug);
+        return ProcessResult::failed(
+            error.what(), error.kind() != ErrorKind::transient && error.kind() != ErrorKind::bug
+        );
     } catch (const std::exception& error) {
         return ProcessResult::failed(error.what());
     } catch (...) {
@@ -109,13 +115,33 @@ struct Worker::State {
                   options.on_event({kind, std::string(id), std::move(text)});
               }
           }),
-          keeper(redis, keys,
-                 {options.lock_duration, options.lock_renew_time, options.stalled_interval, options.max_stalled_count,
-                  !options.skip_stalled_check, options.stop_on_expired_lock},
-                 events),
-          speaker(redis, keys, options, keeper, [this](RunningPtr running) { slots.push(std::move(running)); }, events),
-          waiter(redis, keys, options.name, options.drain_delay,
-                 [this](std::optional<std::int64_t> score) { speaker.marker(score); }, events),
+          keeper(
+              redis,
+              keys,
+              {options.lock_duration,
+               options.lock_renew_time,
+               options.stalled_interval,
+               options.max_stalled_count,
+               !options.skip_stalled_check,
+               options.stop_on_expired_lock},
+              events
+          ),
+          speaker(
+              redis,
+              keys,
+              options,
+              keeper,
+              [this](RunningPtr running) { slots.push(std::move(running)); },
+              events
+          ),
+          waiter(
+              redis,
+              keys,
+              options.name,
+              options.drain_delay,
+              [this](std::optional<std::int64_t> score) { speaker.marker(score); },
+              events
+          ),
           slots(options.concurrency, [this](const RunningPtr& running) { run(running); }) {}
 
     void run(const RunningPtr& running) {

@@ -8,17 +8,17 @@
 // job's state. A job is executed at least once.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <optional>
-#include <string>
-#include <string_view>
-
 #include "base/error.hpp"
 #include "base/stop.hpp"
 #include "bullmq/job.hpp"
 #include "bullmq/repeat.hpp"
 #include "redis/options.hpp"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 namespace headrace::bullmq {
 
@@ -55,18 +55,24 @@ public:
     virtual void log(std::string row) = 0;
 };
 
-// Runs in a slot. A thrown Error of kind cancelled is waiting() when the worker shuts down; cancelled otherwise, permanent,
-// invalid and unauthorized fail the job for good; transient, bug and any other exception fail this attempt.
+// Runs in a slot. A thrown Error of kind cancelled is waiting() when the worker shuts down; cancelled otherwise,
+// permanent, invalid and unauthorized fail the job for good; transient, bug and any other exception fail this attempt.
 using Processor = std::function<ProcessResult(Job&, JobContext&)>;
 
 struct WorkerEvent {
     enum class Kind {
-        connected, disconnected,  // the speaker's connection; text: why
-        active, completed, failed, retrying, delayed, returned,
-        stalled,      // job id; found by this worker's check
-        lock_lost,    // the finish was not written, or the stop token was fired
-        drained,      // nothing left to fetch
-        error,        // text; the worker goes on
+        connected,
+        disconnected,  // the speaker's connection; text: why
+        active,
+        completed,
+        failed,
+        retrying,
+        delayed,
+        returned,
+        stalled,    // job id; found by this worker's check
+        lock_lost,  // the finish was not written, or the stop token was fired
+        drained,    // nothing left to fetch
+        error,      // text; the worker goes on
         closed
     };
     Kind kind = Kind::error;
@@ -81,22 +87,22 @@ struct Limiter {
 
 struct WorkerOptions {
     std::string prefix = "bull";
-    std::string name;                    // shown by Bull Board, stored in jobs as `pb`
-    unsigned concurrency = 1;            // 1..4096
+    std::string name;          // shown by Bull Board, stored in jobs as `pb`
+    unsigned concurrency = 1;  // 1..4096
     Millis lock_duration{30'000};
-    Millis lock_renew_time{0};           // 0: half of lock_duration
+    Millis lock_renew_time{0};  // 0: half of lock_duration
     Millis stalled_interval{30'000};
     unsigned max_stalled_count = 1;
     bool skip_stalled_check = false;
-    unsigned max_started_attempts = 0;   // 0: any number
-    Millis drain_delay{5'000};           // longest blocking wait; also the safety net for a lost wake-up
+    unsigned max_started_attempts = 0;  // 0: any number
+    Millis drain_delay{5'000};          // longest blocking wait; also the safety net for a lost wake-up
     Millis max_rate_limit_delay{30'000};
     std::optional<RemovePolicy> remove_on_complete;  // the job's own option goes first; unset: keep all
     std::optional<RemovePolicy> remove_on_fail;
     std::optional<Limiter> limiter;
-    int metrics_points = 0;              // minutes kept; 0: no metrics
-    bool stop_on_expired_lock = true;    // also when Redis is unreachable for a whole lock_duration
-    NextTime next_time;                  // for jobs of pattern schedulers; without it they are not run
+    int metrics_points = 0;            // minutes kept; 0: no metrics
+    bool stop_on_expired_lock = true;  // also when Redis is unreachable for a whole lock_duration
+    NextTime next_time;                // for jobs of pattern schedulers; without it they are not run
     // For backoff types other than fixed and exponential: the delay, or nullopt to fail for good.
     std::function<std::optional<Millis>(const Job&, const std::string& message)> backoff;
     // Called from the worker's own threads: be quick, do not throw, do not call the worker.
@@ -118,7 +124,7 @@ public:
     // True when every job that ran was finished and acknowledged. Thread-safe, idempotent.
     bool stop(Millis grace, Millis patience = Millis{10'000});
 
-    void pause();   // no new jobs; running ones go on
+    void pause();  // no new jobs; running ones go on
     void resume();
     // Fires the stop token of a running job; false when this worker does not run it.
     bool cancel(std::string_view job_id, std::string reason = "cancelled");

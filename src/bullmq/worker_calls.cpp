@@ -1,8 +1,8 @@
 // The calls of a worker's cycle, and add.
-#include <algorithm>
-
 #include "bullmq/call_builder.hpp"
 #include "bullmq/msgpack.hpp"
+
+#include <algorithm>
 
 namespace headrace::bullmq {
 namespace {
@@ -115,12 +115,19 @@ Call Calls::add_job(std::string_view name, std::string_view data, const JobOptio
 Call Calls::move_to_active(const FetchSettings& settings, std::string_view token, std::int64_t now) {
     const auto& k = keys_;
     Builder call(script("moveToActive", 11), 3);
-    call.keys({k.wait, k.active, k.prioritized, k.events, k.stalled, k.limiter, k.delayed, k.paused, k.meta, k.pc, k.marker});
+    call.keys(
+        {k.wait, k.active, k.prioritized, k.events, k.stalled, k.limiter, k.delayed, k.paused, k.meta, k.pc, k.marker}
+    );
     return call.arg(k.base).arg(now).arg(pack_fetch(settings, token)).finish();
 }
 
-Call Calls::move_to_finished(const FetchSettings& settings, const Job& job, std::string_view token, const Finish& finish,
-                             std::int64_t now) {
+Call Calls::move_to_finished(
+    const FetchSettings& settings,
+    const Job& job,
+    std::string_view token,
+    const Finish& finish,
+    std::int64_t now
+) {
     const auto& k = keys_;
     const std::string_view target = finish.failed ? "failed" : "completed";
     MapPacker options;
@@ -138,8 +145,22 @@ Call Calls::move_to_finished(const FetchSettings& settings, const Job& job, std:
     options.add("idof", job.options.ignore_dependency_on_failure);
     options.add("rdof", job.options.remove_dependency_on_failure);
     Builder call(script("moveToFinished", 14), 9);
-    call.keys({k.wait, k.active, k.prioritized, k.events, k.stalled, k.limiter, k.delayed, k.paused, k.meta, k.pc,
-               finish.failed ? k.failed : k.completed, k.job(job.id), metrics_key(finish.failed), k.marker});
+    call.keys(
+        {k.wait,
+         k.active,
+         k.prioritized,
+         k.events,
+         k.stalled,
+         k.limiter,
+         k.delayed,
+         k.paused,
+         k.meta,
+         k.pc,
+         finish.failed ? k.failed : k.completed,
+         k.job(job.id),
+         metrics_key(finish.failed),
+         k.marker}
+    );
     return call.arg(job.id)
         .arg(now)
         .arg(finish.failed ? "failedReason" : "returnvalue")
@@ -152,11 +173,31 @@ Call Calls::move_to_finished(const FetchSettings& settings, const Job& job, std:
         .finish();
 }
 
-Call Calls::move_to_delayed(const FetchSettings& settings, const Job& job, std::string_view token, Millis delay,
-                            bool skip_attempt, const Fields& fields, bool fetch_next, std::int64_t now) {
+Call Calls::move_to_delayed(
+    const FetchSettings& settings,
+    const Job& job,
+    std::string_view token,
+    Millis delay,
+    bool skip_attempt,
+    const Fields& fields,
+    bool fetch_next,
+    std::int64_t now
+) {
     const auto& k = keys_;
     Builder call(script("moveToDelayed", 11), 9);
-    call.keys({k.marker, k.active, k.prioritized, k.delayed, k.job(job.id), k.events, k.meta, k.stalled, k.wait, k.limiter, k.pc});
+    call.keys(
+        {k.marker,
+         k.active,
+         k.prioritized,
+         k.delayed,
+         k.job(job.id),
+         k.events,
+         k.meta,
+         k.stalled,
+         k.wait,
+         k.limiter,
+         k.pc}
+    );
     return call.arg(k.base)
         .arg(now)
         .arg(job.id)
@@ -172,7 +213,19 @@ Call Calls::move_to_delayed(const FetchSettings& settings, const Job& job, std::
 Call Calls::retry_job(const Job& job, std::string_view token, const Fields& fields, std::int64_t now) {
     const auto& k = keys_;
     Builder call(script("retryJob", 11), 6);
-    call.keys({k.active, k.wait, k.paused, k.job(job.id), k.meta, k.events, k.delayed, k.prioritized, k.pc, k.marker, k.stalled});
+    call.keys(
+        {k.active,
+         k.wait,
+         k.paused,
+         k.job(job.id),
+         k.meta,
+         k.events,
+         k.delayed,
+         k.prioritized,
+         k.pc,
+         k.marker,
+         k.stalled}
+    );
     return call.arg(k.base)
         .arg(now)
         .arg(job.options.lifo ? "RPUSH" : "LPUSH")
@@ -199,7 +252,12 @@ Call Calls::extend_locks(std::span<const std::string> tokens, std::span<const st
         return out.take();
     };
     Builder call(script("extendLocks", 1), 4);
-    return call.arg(keys_.stalled).arg(keys_.base).arg(pack_strings(tokens)).arg(pack_strings(ids)).arg(duration).finish();
+    return call.arg(keys_.stalled)
+        .arg(keys_.base)
+        .arg(pack_strings(tokens))
+        .arg(pack_strings(ids))
+        .arg(duration)
+        .finish();
 }
 
 Call Calls::move_stalled(unsigned max_stalled, Millis interval, std::int64_t now) {

@@ -4,9 +4,9 @@
 // Failures are Error{permanent, "check.<name>"}: the old output stays. One thread.
 #pragma once
 
-#include <vector>
-
 #include "pipeline/registry.hpp"
+
+#include <vector>
 
 namespace headrace::check {
 

@@ -1,13 +1,13 @@
 // not_null and unique: guards over values.
-#include <fmt/core.h>
-
-#include <cstring>
-#include <optional>
-
 #include "base/error.hpp"
 #include "check/checks.hpp"
 #include "check/keys.hpp"
 #include "data/json.hpp"
+
+#include <fmt/core.h>
+
+#include <cstring>
+#include <optional>
 
 namespace headrace::check {
 namespace {
@@ -18,12 +18,20 @@ using pipeline::Part;
 using pipeline::Place;
 
 [[noreturn]] void invalid(const Place& place, std::string message) {
-    throw Error(ErrorKind::invalid, "pipeline.invalid",
-                place.file.empty() ? std::move(message) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, message));
+    throw Error(
+        ErrorKind::invalid,
+        "pipeline.invalid",
+        place.file.empty() ? std::move(message)
+                           : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, message)
+    );
 }
 
-std::vector<std::size_t> find_columns(const data::Schema& schema, const std::vector<std::string>& names, const Place& place,
-                                      std::string_view check) {
+std::vector<std::size_t> find_columns(
+    const data::Schema& schema,
+    const std::vector<std::string>& names,
+    const Place& place,
+    std::string_view check
+) {
     std::vector<std::size_t> out;
     for (const auto& name : names) {
         const auto index = schema.index_of(name);
@@ -43,17 +51,22 @@ public:
     explicit NotNull(const Part& part) : place_(part.options.place), names_(part.options.get_list("value")) {}
 
     void prepare(const data::Schema& schema) override { columns_ = find_columns(schema, names_, place_, "not_null"); }
+
     void see(const data::Batch& batch) override {
         for (std::size_t i = 0; i < columns_.size(); ++i) {
             const auto& column = batch.column(columns_[i]);
             for (std::size_t row = 0; column.has_nulls() && row < column.size(); ++row) {
                 if (column.is_null(row)) {
-                    throw Error(ErrorKind::permanent, "check.not_null",
-                                fmt::format("`{}` is null in row {}", names_[i], batch.first_row + row + 1));
+                    throw Error(
+                        ErrorKind::permanent,
+                        "check.not_null",
+                        fmt::format("`{}` is null in row {}", names_[i], batch.first_row + row + 1)
+                    );
                 }
             }
         }
     }
+
     void verdict(std::uint64_t, std::int64_t) override {}
 
 private:
@@ -74,18 +87,23 @@ public:
     }
 
     void prepare(const data::Schema& schema) override { columns_ = find_columns(schema, names_, place_, "unique"); }
+
     void see(const data::Batch& batch) override {
         for (std::size_t row = 0; row < batch.rows(); ++row) {
             make_key(batch, row);
             if (!keys_.insert(data::view(key_))) {
-                throw Error(ErrorKind::permanent, "check.unique",
-                            fmt::format("row {} has the same {} as a row before it", batch.first_row + row + 1, joined_names()));
+                throw Error(
+                    ErrorKind::permanent,
+                    "check.unique",
+                    fmt::format("row {} has the same {} as a row before it", batch.first_row + row + 1, joined_names())
+                );
             }
             if (keys_.size() > most_) {
                 throw Error(ErrorKind::permanent, "check.unique_limit", fmt::format("more than {} keys", most_));
             }
         }
     }
+
     void verdict(std::uint64_t, std::int64_t) override {}
 
 private:
@@ -112,6 +130,7 @@ private:
             }
         }
     }
+
     std::string joined_names() const {
         std::string out;
         for (const auto& name : names_) {
@@ -131,15 +150,25 @@ private:
 }  // namespace
 
 pipeline::CheckType not_null_type() {
-    return {"not_null", "These columns have a value in every row.", {{"value", OptionKind::text_list, true, "", "The columns.", {}}},
-            [](const Part& part) { return std::make_unique<NotNull>(part); }};
+    return {
+        "not_null",
+        "These columns have a value in every row.",
+        {{"value", OptionKind::text_list, true, "", "The columns.", {}}},
+        [](const Part& part) { return std::make_unique<NotNull>(part); }};
 }
 
 pipeline::CheckType unique_type() {
-    return {"unique", "No two rows have the same values in these columns.",
-            {{"value", OptionKind::text_list, true, "", "The columns that make the key.", {}},
-             {"max_keys", OptionKind::integer, false, "10000000", "More rows than this fail the check; each takes 20 to 30 bytes of memory.", {}}},
-            [](const Part& part) { return std::make_unique<Unique>(part); }};
+    return {
+        "unique",
+        "No two rows have the same values in these columns.",
+        {{"value", OptionKind::text_list, true, "", "The columns that make the key.", {}},
+         {"max_keys",
+          OptionKind::integer,
+          false,
+          "10000000",
+          "More rows than this fail the check; each takes 20 to 30 bytes of memory.",
+          {}}},
+        [](const Part& part) { return std::make_unique<Unique>(part); }};
 }
 
 std::vector<pipeline::CheckType> types() {

@@ -1,10 +1,10 @@
 #include "check/keys.hpp"
 
+#include "base/ids.hpp"
+
 #include <sodium.h>
 
 #include <cstring>
-
-#include "base/ids.hpp"
 
 namespace headrace::check {
 namespace {
@@ -18,7 +18,8 @@ KeySet::KeySet() {
     random_bytes(secret_.data(), secret_.size());
 }
 
-// Where the fingerprint is, or the empty place where it belongs. The low word, read as a fraction of 2^64, chooses the start.
+// Where the fingerprint is, or the empty place where it belongs. The low word, read as a fraction of 2^64, chooses the
+// start.
 std::size_t KeySet::place_of(const Fingerprint& print) const {
     auto at = static_cast<std::size_t>(static_cast<unsigned __int128>(print.low) * places_.size() >> 64);
     while (!places_[at].empty() && places_[at] != print) {

@@ -13,16 +13,21 @@ class KeySet {
 public:
     KeySet();  // draws a secret: nobody can prepare keys that collide
 
-    // False when the key was there already. Two different keys count as one with a probability below 2^-80 at 10 million.
+    // False when the key was there already. Two different keys count as one with a probability below 2^-80 at 10
+    // million.
     bool insert(std::string_view key);
+
     std::size_t size() const { return size_; }
+
     std::size_t memory() const { return places_.size() * sizeof(Fingerprint); }
 
 private:
     struct Fingerprint {
         std::uint64_t low = 0;
         std::uint64_t high = 0;
+
         bool empty() const { return low == 0 && high == 0; }
+
         bool operator==(const Fingerprint&) const = default;
     };
 

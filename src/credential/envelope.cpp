@@ -1,12 +1,12 @@
 #include "credential/envelope.hpp"
 
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+
 #include <fmt/core.h>
 #include <sodium.h>
 
 #include <algorithm>
-
-#include "base/encoding.hpp"
-#include "base/error.hpp"
 
 namespace headrace::credential {
 namespace {
@@ -23,6 +23,7 @@ static_assert(key_bytes == 32 && nonce_bytes == 24 && tag_bytes == 16);
 unsigned char* bytes_of(std::string& text) {
     return reinterpret_cast<unsigned char*>(text.data());
 }
+
 const unsigned char* bytes_of(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
 }
@@ -80,8 +81,17 @@ std::string dek_data(const std::string& kek_id, const Binding& binding) {
 
 std::string encrypt(const Secret& key, std::string_view nonce, std::string_view data, std::string_view plain) {
     std::string out(plain.size() + tag_bytes, '\0');
-    crypto_aead_xchacha20poly1305_ietf_encrypt(bytes_of(out), nullptr, bytes_of(plain), plain.size(), bytes_of(data),
-                                               data.size(), nullptr, bytes_of(nonce), bytes_of(std::string_view(key.reveal())));
+    crypto_aead_xchacha20poly1305_ietf_encrypt(
+        bytes_of(out),
+        nullptr,
+        bytes_of(plain),
+        plain.size(),
+        bytes_of(data),
+        data.size(),
+        nullptr,
+        bytes_of(nonce),
+        bytes_of(std::string_view(key.reveal()))
+    );
     return out;
 }
 
@@ -91,9 +101,17 @@ std::string encrypt(const Secret& key, std::string_view nonce, std::string_view 
 
 Secret decrypt(const Secret& key, std::string_view nonce, std::string_view data, std::string_view sealed) {
     std::string out(sealed.size() - tag_bytes, '\0');
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(bytes_of(out), nullptr, nullptr, bytes_of(sealed), sealed.size(),
-                                                   bytes_of(data), data.size(), bytes_of(nonce),
-                                                   bytes_of(std::string_view(key.reveal()))) != 0) {
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(
+            bytes_of(out),
+            nullptr,
+            nullptr,
+            bytes_of(sealed),
+            sealed.size(),
+            bytes_of(data),
+            data.size(),
+            bytes_of(nonce),
+            bytes_of(std::string_view(key.reveal()))
+        ) != 0) {
         tampered();
     }
     Secret secret(out);
@@ -125,15 +143,23 @@ Parts split(const MasterKey& key, std::string_view blob) {
     parts.wrapped_dek = take(wrapped_bytes);
     parts.rest = blob;
     if (parts.kek_id != key.id()) {
-        throw Error(ErrorKind::permanent, "credential.key_wrong",
-                    fmt::format("the secret was stored with the master key {}, this is {}", hex_encode(parts.kek_id), hex_encode(key.id())));
+        throw Error(
+            ErrorKind::permanent,
+            "credential.key_wrong",
+            fmt::format(
+                "the secret was stored with the master key {}, this is {}",
+                hex_encode(parts.kek_id),
+                hex_encode(key.id())
+            )
+        );
     }
     return parts;
 }
 
 std::string wrap(const MasterKey& key, const Binding& binding, const Secret& dek) {
     const auto nonce = random_text(nonce_bytes);
-    return std::string(magic) + key.id() + nonce + encrypt(key.bytes(), nonce, dek_data(key.id(), binding), dek.reveal());
+    return std::string(magic) + key.id() + nonce +
+           encrypt(key.bytes(), nonce, dek_data(key.id(), binding), dek.reveal());
 }
 
 Secret unwrap(const MasterKey& key, const Binding& binding, const Parts& parts) {
@@ -166,7 +192,9 @@ std::string MasterKey::check_value() const {
     const std::string text = "etl-check|" + hex_encode(id_);
     std::string out(crypto_generichash_BYTES, '\0');
     const std::string_view key = bytes_.reveal();
-    crypto_generichash(bytes_of(out), out.size(), bytes_of(std::string_view(text)), text.size(), bytes_of(key), key.size());
+    crypto_generichash(
+        bytes_of(out), out.size(), bytes_of(std::string_view(text)), text.size(), bytes_of(key), key.size()
+    );
     return out;
 }
 

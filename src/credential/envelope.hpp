@@ -2,19 +2,20 @@
 //
 //   blob = "v1" | kek_id (8) | dek_nonce (24) | wrapped_dek (32 + 16) | nonce (24) | ciphertext + tag (16)
 //
-// A fresh data key (DEK) per version seals the secret; the master key (KEK) seals the data key. Both by XChaCha20-Poly1305
-// with random nonces. The associated data, each field with its length before it, ties the blob to its place:
+// A fresh data key (DEK) per version seals the secret; the master key (KEK) seals the data key. Both by
+// XChaCha20-Poly1305 with random nonces. The associated data, each field with its length before it, ties the blob to
+// its place:
 //   secret: "etl-cred" | "1" | credential id | version | kind | SHA-256 of the sorted allowed hosts
 //   DEK:    "etl-dek" | kek_id | credential id | version
-// so that somebody who can write the table but has no key can neither move a blob to another credential, nor bring an old
-// version back under a new number, nor send the secret to another host.
+// so that somebody who can write the table but has no key can neither move a blob to another credential, nor bring an
+// old version back under a new number, nor send the secret to another host.
 #pragma once
+
+#include "base/secret.hpp"
 
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/secret.hpp"
 
 namespace headrace::credential {
 
@@ -33,8 +34,10 @@ public:
     // 32 bytes, not all alike; anything else throws credential.key_wrong.
     static MasterKey from_bytes(std::string_view bytes);
 
-    const std::string& id() const { return id_; }   // 8 bytes: the first of BLAKE2b(key); they say nothing about the key
-    std::string check_value() const;                // 32 bytes; only this key makes it
+    const std::string& id() const { return id_; }  // 8 bytes: the first of BLAKE2b(key); they say nothing about the key
+
+    std::string check_value() const;  // 32 bytes; only this key makes it
+
     const Secret& bytes() const { return bytes_; }  // for the envelope and the key file only
 
     std::string seal(const Secret& secret, const Binding& binding) const;
@@ -50,8 +53,9 @@ private:
     std::string id_;
 };
 
-// Reads a key file: one line, 32 bytes in base64. Refused unless it is a regular file of this user (or root) that nobody
-// else may read: mode 0600 or 0400. Throws credential.key_missing (no such file) or credential.key_wrong (all else).
+// Reads a key file: one line, 32 bytes in base64. Refused unless it is a regular file of this user (or root) that
+// nobody else may read: mode 0600 or 0400. Throws credential.key_missing (no such file) or credential.key_wrong (all
+// else).
 MasterKey load_key_file(const std::string& path);
 
 // Makes a new key and its file (mode 0600, never half written). Throws config.invalid when the file exists.

@@ -1,3 +1,9 @@
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/ids.hpp"
+#include "credential/envelope.hpp"
+
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <sodium.h>
@@ -7,12 +13,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <system_error>
-
-#include "base/encoding.hpp"
-#include "base/error.hpp"
-#include "base/fd.hpp"
-#include "base/ids.hpp"
-#include "credential/envelope.hpp"
 
 namespace headrace::credential {
 namespace {
@@ -30,6 +30,7 @@ std::string system_sentence(int number) {
 // Asked of the open file, so that nobody can swap it in between.
 void check_owner_and_mode(const Fd& fd, const std::string& path) {
     struct stat about {};
+
     if (::fstat(fd.get(), &about) != 0 || !S_ISREG(about.st_mode)) {
         wrong(path, "is no regular file");
     }
@@ -48,8 +49,11 @@ void write_all(const Fd& fd, std::string_view text, const std::string& path) {
             continue;
         }
         if (written <= 0) {
-            throw Error(ErrorKind::permanent, "config.invalid",
-                        fmt::format("the key file {} cannot be written: {}", path, system_sentence(errno)));
+            throw Error(
+                ErrorKind::permanent,
+                "config.invalid",
+                fmt::format("the key file {} cannot be written: {}", path, system_sentence(errno))
+            );
         }
         text.remove_prefix(static_cast<std::size_t>(written));
     }
@@ -61,8 +65,11 @@ MasterKey load_key_file(const std::string& path) {
     const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!fd) {
         const int number = errno;
-        throw Error(ErrorKind::permanent, number == ENOENT ? "credential.key_missing" : "credential.key_wrong",
-                    fmt::format("the key file {} cannot be opened: {}", path, system_sentence(number)));
+        throw Error(
+            ErrorKind::permanent,
+            number == ENOENT ? "credential.key_missing" : "credential.key_wrong",
+            fmt::format("the key file {} cannot be opened: {}", path, system_sentence(number))
+        );
     }
     check_owner_and_mode(fd, path);
     std::string text(longest_file + 1, '\0');
@@ -95,8 +102,11 @@ MasterKey create_key_file(const std::string& path) {
     {
         const Fd fd(::open(staging.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
         if (!fd) {
-            throw Error(ErrorKind::permanent, "config.invalid",
-                        fmt::format("the key file {} cannot be made: {}", path, system_sentence(errno)));
+            throw Error(
+                ErrorKind::permanent,
+                "config.invalid",
+                fmt::format("the key file {} cannot be made: {}", path, system_sentence(errno))
+            );
         }
         auto line = base64_encode(key.bytes().reveal()) + "\n";
         write_all(fd, line, path);
@@ -107,9 +117,12 @@ MasterKey create_key_file(const std::string& path) {
     const int number = errno;
     ::unlink(staging.c_str());
     if (linked != 0) {
-        throw Error(ErrorKind::invalid, "config.invalid",
-                    number == EEXIST ? fmt::format("the key file {} exists; a master key is never overwritten", path)
-                                     : fmt::format("the key file {} cannot be made: {}", path, system_sentence(number)));
+        throw Error(
+            ErrorKind::invalid,
+            "config.invalid",
+            number == EEXIST ? fmt::format("the key file {} exists; a master key is never overwritten", path)
+                             : fmt::format("the key file {} cannot be made: {}", path, system_sentence(number))
+        );
     }
     return key;
 }

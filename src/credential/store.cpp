@@ -1,15 +1,15 @@
 #include "credential/store.hpp"
 
-#include <fmt/format.h>
-#include <sodium.h>
+#include "base/encoding.hpp"
+#include "base/ids.hpp"
 
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value_to.hpp>
 
-#include "base/encoding.hpp"
-#include "base/ids.hpp"
+#include <fmt/format.h>
+#include <sodium.h>
 
 namespace headrace::credential {
 namespace {
@@ -36,9 +36,12 @@ std::map<std::string, std::string> parse_settings(std::string_view text) {
 }
 
 void check_new(const NewCredential& credential) {
-    const auto word = credential.name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+    const auto word =
+        credential.name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
     if (credential.name.empty() || credential.name.size() > 64 || word != std::string::npos) {
-        throw Error(ErrorKind::invalid, "config.invalid", fmt::format("`{}` is no name for a credential", credential.name))
+        throw Error(
+            ErrorKind::invalid, "config.invalid", fmt::format("`{}` is no name for a credential", credential.name)
+        )
             .with_hint("Use 1 to 64 letters, digits, dots, dashes and underscores.");
     }
     if (credential.allowed_hosts.empty()) {
@@ -73,69 +76,110 @@ void Store::verify_key(Connection& db) const {
         }
         const auto sealed = c.exec("select exists (select 1 from etl_credential_versions) as x").boolean(0, "x");
         if (!rows.empty() || sealed) {
-            throw Error(ErrorKind::permanent, "credential.key_wrong", "this master key did not encrypt the credentials of this database");
+            throw Error(
+                ErrorKind::permanent,
+                "credential.key_wrong",
+                "this master key did not encrypt the credentials of this database"
+            );
         }
-        c.exec("insert into etl_keys (kek_id, check_value) values ($1, $2)", {kek_id, Param::bytes(key_.check_value())});
+        c.exec(
+            "insert into etl_keys (kek_id, check_value) values ($1, $2)", {kek_id, Param::bytes(key_.check_value())}
+        );
     });
 }
 
 std::vector<Listed> Store::list(Connection& db) const {
-    const auto rows = db.exec("select name, kind, settings, allowed_hosts, current_version, updated_at from etl_credentials order by name");
+    const auto rows = db.exec(
+        "select name, kind, settings, allowed_hosts, current_version, updated_at from etl_credentials order by name"
+    );
     std::vector<Listed> out;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        out.push_back({.name = std::string(rows.text(i, "name")),
-                       .kind = std::string(rows.text(i, "kind")),
-                       .settings = parse_settings(rows.text(i, "settings")),
-                       .allowed_hosts = rows.array(i, "allowed_hosts"),
-                       .version = static_cast<int>(rows.integer(i, "current_version")),
-                       .updated_at = rows.time(i, "updated_at")});
+        out.push_back(
+            {.name = std::string(rows.text(i, "name")),
+             .kind = std::string(rows.text(i, "kind")),
+             .settings = parse_settings(rows.text(i, "settings")),
+             .allowed_hosts = rows.array(i, "allowed_hosts"),
+             .version = static_cast<int>(rows.integer(i, "current_version")),
+             .updated_at = rows.time(i, "updated_at")}
+        );
     }
     return out;
 }
 
-void Store::set(Connection& db, const NewCredential& credential, const Secret& secret, std::string_view by, bool replace) const {
+void Store::set(
+    Connection& db,
+    const NewCredential& credential,
+    const Secret& secret,
+    std::string_view by,
+    bool replace
+) const {
     check_new(credential);
     db.transaction([&](Connection& c) {
-        const auto known = c.exec("select id, current_version from etl_credentials where name = $1 for update", {credential.name});
+        const auto known =
+            c.exec("select id, current_version from etl_credentials where name = $1 for update", {credential.name});
         if (!known.empty() && !replace) {
-            throw Error(ErrorKind::invalid, "credential.exists", fmt::format("a credential `{}` exists", credential.name));
+            throw Error(
+                ErrorKind::invalid, "credential.exists", fmt::format("a credential `{}` exists", credential.name)
+            );
         }
-        const Binding binding{.id = known.empty() ? make_uuid_v4() : std::string(known.text(0, "id")),
-                              .version = known.empty() ? 1 : static_cast<int>(known.integer(0, "current_version")) + 1,
-                              .kind = credential.kind,
-                              .allowed_hosts = credential.allowed_hosts};
-        c.exec("insert into etl_credentials (name, id, kind, settings, allowed_hosts, current_version, updated_by)"
-               " values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do update set kind = excluded.kind, settings = excluded.settings,"
-               " allowed_hosts = excluded.allowed_hosts, current_version = excluded.current_version, updated_at = now(),"
-               " updated_by = excluded.updated_by",
-               {credential.name, binding.id, credential.kind, settings_json(credential.settings), Param::array(credential.allowed_hosts),
-                binding.version, by});
-        c.exec("insert into etl_credential_versions (credential_id, version, blob) values ($1, $2, $3)",
-               {binding.id, binding.version, Param::bytes(key_.seal(secret, binding))});
+        const Binding binding{
+            .id = known.empty() ? make_uuid_v4() : std::string(known.text(0, "id")),
+            .version = known.empty() ? 1 : static_cast<int>(known.integer(0, "current_version")) + 1,
+            .kind = credential.kind,
+            .allowed_hosts = credential.allowed_hosts};
+        c.exec(
+            "insert into etl_credentials (name, id, kind, settings, allowed_hosts, current_version, updated_by)"
+            " values ($1, $2, $3, $4, $5, $6, $7) on conflict (name) do update set kind = excluded.kind, settings = "
+            "excluded.settings,"
+            " allowed_hosts = excluded.allowed_hosts, current_version = excluded.current_version, updated_at = now(),"
+            " updated_by = excluded.updated_by",
+            {credential.name,
+             binding.id,
+             credential.kind,
+             settings_json(credential.settings),
+             Param::array(credential.allowed_hosts),
+             binding.version,
+             by}
+        );
+        c.exec(
+            "insert into etl_credential_versions (credential_id, version, blob) values ($1, $2, $3)",
+            {binding.id, binding.version, Param::bytes(key_.seal(secret, binding))}
+        );
         // Two live versions while rotating; what is older can be of use to nobody.
-        c.exec("update etl_credential_versions set retired_at = now() where credential_id = $1 and version = $2",
-               {binding.id, binding.version - 1});
-        c.exec("delete from etl_credential_versions where credential_id = $1 and version < $2", {binding.id, binding.version - 1});
+        c.exec(
+            "update etl_credential_versions set retired_at = now() where credential_id = $1 and version = $2",
+            {binding.id, binding.version - 1}
+        );
+        c.exec(
+            "delete from etl_credential_versions where credential_id = $1 and version < $2",
+            {binding.id, binding.version - 1}
+        );
         audit(c, by, known.empty() ? "credential.create" : "credential.replace", credential.name);
     });
 }
 
 Resolved Store::resolve(Connection& db, std::string_view name) const {
     const auto row = db.exec(
-        "select c.id, c.kind, c.settings, c.allowed_hosts, c.current_version, v.blob from etl_credentials c join etl_credential_versions v"
+        "select c.id, c.kind, c.settings, c.allowed_hosts, c.current_version, v.blob from etl_credentials c join "
+        "etl_credential_versions v"
         " on v.credential_id = c.id and v.version = c.current_version where c.name = $1",
         {name}
     );
     if (row.empty()) {
         throw not_found(name);
     }
-    Resolved out{.name = std::string(name),
-                 .kind = std::string(row.text(0, "kind")),
-                 .settings = parse_settings(row.text(0, "settings")),
-                 .allowed_hosts = row.array(0, "allowed_hosts"),
-                 .version = static_cast<int>(row.integer(0, "current_version")),
-                 .secret = {}};
-    const Binding binding{.id = std::string(row.text(0, "id")), .version = out.version, .kind = out.kind, .allowed_hosts = out.allowed_hosts};
+    Resolved out{
+        .name = std::string(name),
+        .kind = std::string(row.text(0, "kind")),
+        .settings = parse_settings(row.text(0, "settings")),
+        .allowed_hosts = row.array(0, "allowed_hosts"),
+        .version = static_cast<int>(row.integer(0, "current_version")),
+        .secret = {}};
+    const Binding binding{
+        .id = std::string(row.text(0, "id")),
+        .version = out.version,
+        .kind = out.kind,
+        .allowed_hosts = out.allowed_hosts};
     try {
         out.secret = key_.open(row.bytes(0, "blob"), binding);
     } catch (Error& e) {
@@ -144,9 +188,14 @@ Resolved Store::resolve(Connection& db, std::string_view name) const {
     return out;
 }
 
-void Store::remove(Connection& db, std::string_view name, const std::vector<std::string>& used_by, std::string_view by) const {
+void Store::remove(Connection& db, std::string_view name, const std::vector<std::string>& used_by, std::string_view by)
+    const {
     if (!used_by.empty()) {
-        throw Error(ErrorKind::invalid, "credential.in_use", fmt::format("credential `{}` is used by {}", name, fmt::join(used_by, ", ")));
+        throw Error(
+            ErrorKind::invalid,
+            "credential.in_use",
+            fmt::format("credential `{}` is used by {}", name, fmt::join(used_by, ", "))
+        );
     }
     db.transaction([&](Connection& c) {
         if (c.exec("delete from etl_credentials where name = $1", {name}).affected() == 0) {

@@ -1,23 +1,23 @@
-// Encrypted credentials in Postgres. Secrets go in and come out only through resolve(); nothing lists them. Stateless but
-// for the key: any thread, the caller's connection. Every change is in etl_audit.
+// Encrypted credentials in Postgres. Secrets go in and come out only through resolve(); nothing lists them. Stateless
+// but for the key: any thread, the caller's connection. Every change is in etl_audit.
 #pragma once
+
+#include "base/secret.hpp"
+#include "credential/envelope.hpp"
+#include "postgres/connection.hpp"
 
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/secret.hpp"
-#include "credential/envelope.hpp"
-#include "postgres/connection.hpp"
-
 namespace headrace::credential {
 
 struct NewCredential {
-    std::string name;                            // [A-Za-z0-9_.-]{1,64}
-    std::string kind;                            // clickhouse, redis, postgres, http
-    std::map<std::string, std::string> settings; // public: url, user, database …
-    std::vector<std::string> allowed_hosts;      // host[:port]; at least one
+    std::string name;                             // [A-Za-z0-9_.-]{1,64}
+    std::string kind;                             // clickhouse, redis, postgres, http
+    std::map<std::string, std::string> settings;  // public: url, user, database …
+    std::vector<std::string> allowed_hosts;       // host[:port]; at least one
 };
 
 struct Listed {
@@ -48,11 +48,22 @@ public:
     std::vector<Listed> list(postgres::Connection& db) const;
     // A new credential, or with `replace` a new version; the version before it stays readable for runs that hold it.
     // Throws credential.exists, config.invalid.
-    void set(postgres::Connection& db, const NewCredential& credential, const Secret& secret, std::string_view by, bool replace) const;
+    void set(
+        postgres::Connection& db,
+        const NewCredential& credential,
+        const Secret& secret,
+        std::string_view by,
+        bool replace
+    ) const;
     // Throws credential.not_found, credential.key_wrong, credential.tampered.
     Resolved resolve(postgres::Connection& db, std::string_view name) const;
     // Throws credential.not_found, and credential.in_use when `used_by` is not empty.
-    void remove(postgres::Connection& db, std::string_view name, const std::vector<std::string>& used_by, std::string_view by) const;
+    void remove(
+        postgres::Connection& db,
+        std::string_view name,
+        const std::vector<std::string>& used_by,
+        std::string_view by
+    ) const;
 
 private:
     MasterKey key_;

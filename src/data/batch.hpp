@@ -3,11 +3,11 @@
 // Belongs to one thread at a time; handed over by std::move or through a bounded queue.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "data/column.hpp"
 #include "data/schema.hpp"
+
+#include <cstdint>
+#include <vector>
 
 namespace headrace::data {
 
@@ -17,6 +17,7 @@ inline constexpr std::size_t target_batch_bytes = 1 << 20;
 class Batch {
 public:
     Batch() = default;
+
     explicit Batch(const Schema& schema) { reset(schema); }
 
     // Drops all rows and takes the columns of `schema`. Memory of columns in the same place is kept.
@@ -24,21 +25,27 @@ public:
     void clear();  // drops all rows, keeps schema and memory
 
     const Schema& schema() const { return schema_; }
+
     std::size_t rows() const { return columns_.empty() ? 0 : columns_.front().size(); }
+
     std::size_t bytes() const;
+
     std::size_t width() const { return columns_.size(); }
+
     Column& column(std::size_t i) { return columns_[i]; }
+
     const Column& column(std::size_t i) const { return columns_[i]; }
 
     // Number of the first row within the attempt (0-based), for messages and reject positions.
     std::uint64_t first_row = 0;
 
-    void filter(const std::uint8_t* keep);  // see Column::filter
-    void truncate(std::size_t rows);        // keeps the first rows
+    void filter(const std::uint8_t* keep);                                   // see Column::filter
+    void truncate(std::size_t rows);                                         // keeps the first rows
     void append_rows(const Batch& other, std::size_t from, std::size_t to);  // of a batch with the same schema
 
     // For transforms; each keeps schema and columns in step. A column that goes leaves its memory for the next reset().
     void rename(std::size_t i, std::string name) { schema_.fields[i].name = std::move(name); }
+
     void drop(std::size_t i);
     Column& add(const Field& field);  // a new last column; the caller fills it with rows() values
     void replace(std::size_t i, const Field& field, Column&& column);  // `column` gets the old one

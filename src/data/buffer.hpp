@@ -19,27 +19,40 @@ template <class T>
 class Buffer {
 public:
     Buffer() = default;
+
     Buffer(Buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)),
           size_(std::exchange(other.size_, 0)),
           capacity_(std::exchange(other.capacity_, 0)) {}
+
     Buffer& operator=(Buffer&& other) noexcept {
         swap(other);
         return *this;
     }
+
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
+
     ~Buffer() { std::free(data_); }
 
     T* data() { return data_; }
+
     const T* data() const { return data_; }
+
     std::size_t size() const { return size_; }
+
     std::size_t capacity() const { return capacity_; }
+
     bool empty() const { return size_ == 0; }
+
     T& operator[](std::size_t i) { return data_[i]; }
+
     const T& operator[](std::size_t i) const { return data_[i]; }
+
     void clear() { size_ = 0; }
+
     void release() { Buffer().swap(*this); }  // gives the memory back
+
     void swap(Buffer& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
@@ -51,22 +64,26 @@ public:
             grow(wanted);
         }
     }
+
     // New elements are indeterminate.
     void resize(std::size_t size) {
         reserve(size);
         size_ = size;
     }
+
     void push_back(T value) {
         if (size_ == capacity_) {
             grow(size_ + 1);
         }
         data_[size_++] = value;
     }
+
     // Room for `count` more; returns where they start.
     T* extend(std::size_t count) {
         resize(size_ + count);
         return data_ + (size_ - count);
     }
+
     void append(const T* from, std::size_t count) {
         if (count > 0) {
             std::memcpy(extend(count), from, count * sizeof(T));

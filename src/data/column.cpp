@@ -1,9 +1,9 @@
 #include "data/column.hpp"
 
+#include "base/error.hpp"
+
 #include <algorithm>
 #include <limits>
-
-#include "base/error.hpp"
 
 namespace headrace::data {
 namespace {
@@ -89,7 +89,7 @@ void Column::append_rows(const Column& other, std::size_t from, std::size_t to) 
 
 void Column::filter(const std::uint8_t* keep) {
     std::size_t kept = 0;
-    std::uint32_t begin = 0;   // of the text of the row that is looked at
+    std::uint32_t begin = 0;  // of the text of the row that is looked at
     std::uint32_t written = 0;
     const bool var = is_var(kind_);
     for (std::size_t row = 0; row < size_; ++row) {
@@ -137,7 +137,9 @@ void Column::truncate(std::size_t rows) {
     if (rows % 64 != 0 && rows / 64 < nulls_.size()) {
         nulls_[rows / 64] &= (std::uint64_t{1} << (rows % 64)) - 1;
     }
-    has_nulls_ = has_nulls_ && std::any_of(nulls_.data(), nulls_.data() + nulls_.size(), [](std::uint64_t word) { return word != 0; });
+    has_nulls_ = has_nulls_ && std::any_of(nulls_.data(), nulls_.data() + nulls_.size(), [](std::uint64_t word) {
+                     return word != 0;
+                 });
 }
 
 }  // namespace headrace::data

@@ -1,13 +1,13 @@
-// One column of a batch: typed values with a null bitmap. Memory is kept when a batch is reused (clear() frees nothing).
-// Not thread-safe; a column belongs to its batch, a batch to one thread at a time.
+// One column of a batch: typed values with a null bitmap. Memory is kept when a batch is reused (clear() frees
+// nothing). Not thread-safe; a column belongs to its batch, a batch to one thread at a time.
 #pragma once
+
+#include "data/buffer.hpp"
+#include "data/schema.hpp"
 
 #include <bit>
 #include <cstdint>
 #include <string_view>
-
-#include "data/buffer.hpp"
-#include "data/schema.hpp"
 
 namespace headrace::data {
 
@@ -16,8 +16,11 @@ public:
     explicit Column(Kind kind = Kind::string) : kind_(kind) {}
 
     Kind kind() const { return kind_; }
+
     std::size_t size() const { return size_; }
+
     std::size_t bytes() const { return fixed_.size() * 8 + ends_.size() * 4 + var_.size() + nulls_.size() * 8; }
+
     void clear();
     void reset(Kind kind);  // clear() and change the kind
 
@@ -25,11 +28,17 @@ public:
     bool is_null(std::size_t row) const {
         return has_nulls_ && row / 64 < nulls_.size() && (nulls_[row / 64] >> (row % 64) & 1) != 0;
     }
+
     bool has_nulls() const { return has_nulls_; }
+
     std::int64_t int64(std::size_t row) const { return fixed_[row]; }
+
     std::uint64_t uint64(std::size_t row) const { return static_cast<std::uint64_t>(fixed_[row]); }
+
     double float64(std::size_t row) const { return std::bit_cast<double>(fixed_[row]); }
+
     bool boolean(std::size_t row) const { return fixed_[row] != 0; }
+
     std::string_view text(std::size_t row) const {
         const std::uint32_t from = row == 0 ? 0 : ends_[row - 1];
         return {var_.data() + from, ends_[row] - from};
@@ -37,13 +46,18 @@ public:
 
     // --- appending one value; the kind decides which one is right ---
     void add_null();  // the value slot holds 0 / ""
+
     void add_int64(std::int64_t value) {
         fixed_.push_back(value);
         ++size_;
     }
+
     void add_uint64(std::uint64_t value) { add_int64(static_cast<std::int64_t>(value)); }
+
     void add_float64(double value) { add_int64(std::bit_cast<std::int64_t>(value)); }
+
     void add_boolean(bool value) { add_int64(value ? 1 : 0); }
+
     // Throws Error{permanent, "source.bad_data"} when the column would pass 4 GiB.
     void add_text(std::string_view value);
 
@@ -53,11 +67,15 @@ public:
         size_ += count;
         return fixed_.extend(count);
     }
+
     // Var kinds: direct access. After appending bytes to var_bytes() and one end offset per value to var_ends(),
     // call added_var(count).
     Buffer<char>& var_bytes() { return var_; }
+
     Buffer<std::uint32_t>& var_ends() { return ends_; }
+
     void added_var(std::size_t count) { size_ += count; }
+
     // Marks row (already appended) as null.
     void set_null(std::size_t row);
 
@@ -68,7 +86,9 @@ public:
 
     // Raw access for encoders.
     const std::int64_t* fixed() const { return fixed_.data(); }
+
     const std::uint32_t* ends() const { return ends_.data(); }
+
     const char* var() const { return var_.data(); }
 
     // Keeps the rows whose byte in `keep` (size() bytes, 0 or 1) is 1, in order.

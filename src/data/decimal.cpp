@@ -75,7 +75,8 @@ std::optional<Decimal> parse_decimal(std::string_view text) {
             exponent_text.remove_prefix(1);
         }
         int exponent = 0;
-        const auto [end, error] = std::from_chars(exponent_text.data(), exponent_text.data() + exponent_text.size(), exponent);
+        const auto [end, error] =
+            std::from_chars(exponent_text.data(), exponent_text.data() + exponent_text.size(), exponent);
         if (error != std::errc() || end != exponent_text.data() + exponent_text.size() || exponent_text.empty() ||
             exponent > most_exponent || exponent < -most_exponent) {
             return std::nullopt;

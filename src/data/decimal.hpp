@@ -8,17 +8,22 @@
 
 namespace headrace::data {
 
-// (negative ? -1 : 1) × digits × 10^-scale, in normal form: no leading zeros, no trailing zeros, zero is "" with scale 0.
-// scale is negative for 1200 (digits "12", scale -2).
+// (negative ? -1 : 1) × digits × 10^-scale, in normal form: no leading zeros, no trailing zeros, zero is "" with scale
+// 0. scale is negative for 1200 (digits "12", scale -2).
 struct Decimal {
     bool negative = false;
     std::string digits;
     int scale = 0;
 
     bool is_zero() const { return digits.empty(); }
+
     bool is_integer() const { return scale <= 0; }
+
     // Digits before the point; 0 for 0.5.
-    int whole_digits() const { return static_cast<int>(digits.size()) > scale ? static_cast<int>(digits.size()) - scale : 0; }
+    int whole_digits() const {
+        return static_cast<int>(digits.size()) > scale ? static_cast<int>(digits.size()) - scale : 0;
+    }
+
     bool operator==(const Decimal&) const = default;
 };
 

@@ -1,12 +1,12 @@
 #include "data/json.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-
 #include "base/json_escape.hpp"
 #include "data/number_text.hpp"
 #include "data/time_text.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
 
 namespace headrace::data {
 namespace {
@@ -16,17 +16,20 @@ constexpr std::size_t piece_size = 1024;
 constexpr std::size_t fixed_text_max = time_text_max + 2 + buffer_padding;
 static_assert(float_text_max <= time_text_max && integer_text_max <= time_text_max);
 
-// Room in a Buffer<char> for raw pointer writes. The write position is a plain local of the callers, handed in and out by
-// value: stores through char* may alias everything, and a position kept in memory would be reloaded after each of them.
+// Room in a Buffer<char> for raw pointer writes. The write position is a plain local of the callers, handed in and out
+// by value: stores through char* may alias everything, and a position kept in memory would be reloaded after each of
+// them.
 class Room {
 public:
     explicit Room(Buffer<char>& out) : out_(out), limit_(out.data() + out.capacity()) {}
 
     char* begin() { return out_.data() + out_.size(); }
+
     // Makes room for `count` bytes at `at`; returns the position, which moves when the buffer does.
     [[gnu::always_inline]] char* ask(char* at, std::size_t count) {
         return static_cast<std::size_t>(limit_ - at) < count ? more(at, count) : at;
     }
+
     void finish(const char* at) { out_.resize(static_cast<std::size_t>(at - out_.data())); }
 
 private:

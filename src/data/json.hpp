@@ -1,15 +1,15 @@
 // JSON text out of columns. The only JSON encoder of the data path.
-//   int64, uint64, decimal  exact digits, as numbers          float64  shortest text that reads back the same; NaN/±Inf → null
-//   boolean  true/false     string  escaped, invalid UTF-8 → U+FFFD (base/json_text.hpp)    bytes  base64 string
-//   date "2026-11-21"   time "13:45:00" or "13:45:00.123456"   timestamp "2026-11-21T18:00:01.102Z" (ms, µs when needed)
-//   json  as it is      null  null
+//   int64, uint64, decimal  exact digits, as numbers          float64  shortest text that reads back the same; NaN/±Inf
+//   → null boolean  true/false     string  escaped, invalid UTF-8 → U+FFFD (base/json_text.hpp)    bytes  base64 string
+//   date "2026-11-21"   time "13:45:00" or "13:45:00.123456"   timestamp "2026-11-21T18:00:01.102Z" (ms, µs when
+//   needed) json  as it is      null  null
 #pragma once
+
+#include "data/batch.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
-
-#include "data/batch.hpp"
 
 namespace headrace::data {
 

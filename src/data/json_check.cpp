@@ -1,9 +1,9 @@
 // is_json: a recogniser that builds nothing; its depth is bounded.
-#include <cstddef>
-#include <string_view>
-
 #include "base/json_text.hpp"
 #include "data/json.hpp"
+
+#include <cstddef>
+#include <string_view>
 
 namespace headrace::data {
 namespace {
@@ -21,6 +21,7 @@ public:
 
 private:
     char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+
     bool take(char c) {
         if (peek() != c || at_ == text_.size()) {
             return false;
@@ -28,11 +29,14 @@ private:
         ++at_;
         return true;
     }
+
     void space() {
-        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
+        while (at_ < text_.size() &&
+               (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
             ++at_;
         }
     }
+
     bool word(std::string_view expected) {
         if (text_.substr(at_, expected.size()) != expected) {
             return false;
@@ -40,6 +44,7 @@ private:
         at_ += expected.size();
         return true;
     }
+
     bool digits() {
         const std::size_t from = at_;
         while (peek() >= '0' && peek() <= '9') {
@@ -47,6 +52,7 @@ private:
         }
         return at_ > from;
     }
+
     bool number() {
         take('-');
         if (!take('0') && !digits()) {
@@ -63,6 +69,7 @@ private:
         }
         return true;
     }
+
     bool escape() {
         if (take('u')) {
             for (int i = 0; i < 4; ++i, ++at_) {
@@ -76,6 +83,7 @@ private:
         }
         return std::string_view("\"\\/bfnrt").find(peek()) != std::string_view::npos && at_++ < text_.size();
     }
+
     bool string() {
         if (!take('"')) {
             return false;
@@ -91,6 +99,7 @@ private:
         }
         return false;
     }
+
     bool members(char close, std::size_t level, bool named) {
         space();
         if (take(close)) {
@@ -114,6 +123,7 @@ private:
             }
         }
     }
+
     bool value(std::size_t level) {
         if (level > most_levels) {
             return false;

@@ -11,6 +11,7 @@ namespace {
 
 struct Pairs {
     char text[200] = {};
+
     constexpr Pairs() {
         for (int i = 0; i < 100; ++i) {
             text[2 * i] = static_cast<char>('0' + i / 10);
@@ -18,28 +19,30 @@ struct Pairs {
         }
     }
 };
+
 constexpr Pairs pairs;
 
-constexpr std::uint64_t powers[20] = {1,
-                                      10,
-                                      100,
-                                      1'000,
-                                      10'000,
-                                      100'000,
-                                      1'000'000,
-                                      10'000'000,
-                                      100'000'000,
-                                      1'000'000'000,
-                                      10'000'000'000,
-                                      100'000'000'000,
-                                      1'000'000'000'000,
-                                      10'000'000'000'000,
-                                      100'000'000'000'000,
-                                      1'000'000'000'000'000,
-                                      10'000'000'000'000'000,
-                                      100'000'000'000'000'000,
-                                      1'000'000'000'000'000'000,
-                                      10'000'000'000'000'000'000ULL};
+constexpr std::uint64_t powers[20] = {
+    1,
+    10,
+    100,
+    1'000,
+    10'000,
+    100'000,
+    1'000'000,
+    10'000'000,
+    100'000'000,
+    1'000'000'000,
+    10'000'000'000,
+    100'000'000'000,
+    1'000'000'000'000,
+    10'000'000'000'000,
+    100'000'000'000'000,
+    1'000'000'000'000'000,
+    10'000'000'000'000'000,
+    100'000'000'000'000'000,
+    1'000'000'000'000'000'000,
+    10'000'000'000'000'000'000ULL};
 
 unsigned digit_count(std::uint64_t value) {
     // 1233 / 4096 is a little more than log10(2): an estimate that is right or one too high.
@@ -143,9 +146,9 @@ char* write_int(char* out, std::int64_t value) {
     return write_uint(out, magnitude);
 }
 
-// Fast path: prices, counts, ratios: n / 10^4 with |n| < 10^15. Both n and 10^4 are exact doubles and IEEE division rounds
-// correctly, so n / 10^4 == value says that the decimal text of n / 10^4 reads back as value. Two decimals of at most 15
-// digits are never the same double, so that text without its trailing zeros is also the shortest.
+// Fast path: prices, counts, ratios: n / 10^4 with |n| < 10^15. Both n and 10^4 are exact doubles and IEEE division
+// rounds correctly, so n / 10^4 == value says that the decimal text of n / 10^4 reads back as value. Two decimals of at
+// most 15 digits are never the same double, so that text without its trailing zeros is also the shortest.
 char* write_float(char* out, double value) {
     const double scaled = value * 1e4;
     if (!(std::fabs(scaled) < 1e15) || (value == 0 && std::signbit(value))) {

@@ -7,17 +7,18 @@
 namespace headrace::data {
 namespace {
 
-constexpr std::array<std::pair<Kind, std::string_view>, 11> names{{{Kind::boolean, "boolean"},
-                                                                   {Kind::int64, "int64"},
-                                                                   {Kind::uint64, "uint64"},
-                                                                   {Kind::float64, "float64"},
-                                                                   {Kind::decimal, "decimal"},
-                                                                   {Kind::string, "string"},
-                                                                   {Kind::bytes, "bytes"},
-                                                                   {Kind::date, "date"},
-                                                                   {Kind::time, "time"},
-                                                                   {Kind::timestamp, "timestamp"},
-                                                                   {Kind::json, "json"}}};
+constexpr std::array<std::pair<Kind, std::string_view>, 11> names{
+    {{Kind::boolean, "boolean"},
+     {Kind::int64, "int64"},
+     {Kind::uint64, "uint64"},
+     {Kind::float64, "float64"},
+     {Kind::decimal, "decimal"},
+     {Kind::string, "string"},
+     {Kind::bytes, "bytes"},
+     {Kind::date, "date"},
+     {Kind::time, "time"},
+     {Kind::timestamp, "timestamp"},
+     {Kind::json, "json"}}};
 
 // FNV-1a, 64 bits: a fingerprint, not a defence.
 class Fingerprint {
@@ -28,7 +29,9 @@ public:
         }
         add_byte(0xff);  // ends a part: no UTF-8 text holds it
     }
+
     void add_byte(unsigned char byte) { value_ = (value_ ^ byte) * 0x100000001b3ULL; }
+
     std::string hex() const {
         static constexpr char digits[] = "0123456789abcdef";
         std::string out(16, '0');

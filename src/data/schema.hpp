@@ -48,6 +48,7 @@ struct Schema {
     std::vector<Field> fields;
 
     std::size_t size() const { return fields.size(); }
+
     std::optional<std::size_t> index_of(std::string_view name) const;
     // Stable fingerprint of names, kinds, precisions and nullability (16 hex digits), shown in an output's meta.
     std::string hash() const;

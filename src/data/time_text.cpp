@@ -1,8 +1,8 @@
 #include "data/time_text.hpp"
 
-#include <cstring>
-
 #include "data/number_text.hpp"
+
+#include <cstring>
 
 namespace headrace::data {
 namespace {
@@ -26,7 +26,8 @@ std::uint64_t rest_of(std::int64_t value, std::int64_t quotient, std::uint64_t d
 
 // Proleptic Gregorian calendar, counted in eras of 400 years from 0000-03-01 (so that the leap day ends a year).
 Civil civil_from_days(std::int64_t days) {
-    const std::int64_t shifted = days < INT64_MAX - 719'468 ? days + 719'468 : days;  // the end of int64 has no calendar
+    const std::int64_t shifted =
+        days < INT64_MAX - 719'468 ? days + 719'468 : days;  // the end of int64 has no calendar
     const std::int64_t era = floor_div(shifted, 146'097);
     const auto of_era = static_cast<unsigned>(rest_of(shifted, era, 146'097));
     const unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;

@@ -98,13 +98,11 @@ Url parse_url(std::string_view text) {
         refuse("there is no // after the scheme");
     }
     out.user = decoded({view.encoded_user().data(), view.encoded_user().size()});
-    out.password =
-        Secret(decoded({view.encoded_password().data(), view.encoded_password().size()}));
+    out.password = Secret(decoded({view.encoded_password().data(), view.encoded_password().size()}));
     take_host(out, view);
     out.path = decoded({view.encoded_path().data(), view.encoded_path().size()});
     if (!out.path.empty() && out.path.front() != '/') {
-        refuse("the port is not a number"
-        );  // "host:80x" is taken for host, port and path "x" by Boost 1.81
+        refuse("the port is not a number");  // "host:80x" is taken for host, port and path "x" by Boost 1.81
     }
     for (const auto parameter : view.encoded_params()) {
         out.query.emplace_back(

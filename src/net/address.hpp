@@ -20,8 +20,7 @@ struct Address {
 
     bool is_unix() const { return !unix_path.empty(); }
 
-    std::string text(
-    ) const;  // "db.example:5432", "[::1]:6379", "unix:/run/redis.sock": for messages
+    std::string text() const;  // "db.example:5432", "[::1]:6379", "unix:/run/redis.sock": for messages
 };
 
 struct Url {
@@ -30,7 +29,7 @@ struct Url {
     Secret password;
     std::string host;        // IPv6 literals without brackets; empty for unix schemes
     std::uint16_t port = 0;  // 0: not written; ask port_or()
-    std::string path;  // with its leading slash; the socket's path for "unix" and "redis+unix"
+    std::string path;        // with its leading slash; the socket's path for "unix" and "redis+unix"
     std::vector<std::pair<std::string, std::string>> query;  // in the order written
 
     bool is_unix() const { return scheme == "unix" || scheme.ends_with("+unix"); }
@@ -38,9 +37,8 @@ struct Url {
     std::uint16_t port_or(std::uint16_t fallback) const { return port != 0 ? port : fallback; }
 
     Address address(std::uint16_t default_port) const;
-    const std::string* parameter(std::string_view name
-    ) const;                     // first of that name, nullptr when absent
-    std::string masked() const;  // for logs: password shown as ***, query values too
+    const std::string* parameter(std::string_view name) const;  // first of that name, nullptr when absent
+    std::string masked() const;                                 // for logs: password shown as ***, query values too
 };
 
 // redis:// rediss:// http:// https:// unix:///path redis+unix:///path?db=1 and the like.

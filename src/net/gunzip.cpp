@@ -50,8 +50,7 @@ std::size_t Gunzip::run(std::string_view& input, char* to, std::size_t size) {
             throw Error(
                 ErrorKind::transient,
                 "http.protocol",
-                std::string("the compressed body is broken: ") +
-                    (z.msg != nullptr ? z.msg : "not gzip")
+                std::string("the compressed body is broken: ") + (z.msg != nullptr ? z.msg : "not gzip")
             );
         }
     }

@@ -31,8 +31,7 @@ HttpResponse HttpClient::start(const HttpRequest& request, const StopToken& stop
     return HttpResponse(std::move(transfer));
 }
 
-HttpReply
-HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {
+HttpReply HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {
     auto response = start(request, stop);
     HttpReply reply;
     reply.status = response.status();
@@ -78,8 +77,7 @@ std::string HttpResponse::read_all(std::size_t max_body) {
             throw Error(
                 ErrorKind::transient,
                 "http.protocol",
-                transfer_->origin + ": the answer is larger than " + std::to_string(max_body) +
-                    " bytes"
+                transfer_->origin + ": the answer is larger than " + std::to_string(max_body) + " bytes"
             );
         }
         out += piece;

@@ -1,7 +1,7 @@
-// HTTP/1.1 client on libcurl for http and https. libcurl sets itself up at the first request (thread-safe since 7.84), so
-// that a process that makes none does not pay for its TLS libraries. A client and its responses belong to one thread; a
-// response must not outlive its client. No redirects, no proxy from the environment, no cookies, no
-// retries: the caller sees what was said.
+// HTTP/1.1 client on libcurl for http and https. libcurl sets itself up at the first request (thread-safe since 7.84),
+// so that a process that makes none does not pay for its TLS libraries. A client and its responses belong to one
+// thread; a response must not outlive its client. No redirects, no proxy from the environment, no cookies, no retries:
+// the caller sees what was said.
 //
 // Errors: http.connect, http.timeout, http.protocol: transient; http.tls: permanent for a refused
 // certificate, else transient; http.egress: permanent (address refused by the check);
@@ -31,21 +31,18 @@ struct HttpRequest {
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
     std::chrono::milliseconds connect_timeout{10'000};  // name, TCP and TLS together
-    std::chrono::milliseconds idle_timeout{
-        60'000};                               // longest silence of the peer while we wait for it
-    Deadline deadline = Deadline::never();     // whole exchange, head and body
-    std::string ca_file;                       // PEM; empty: the system's store
-    bool verify = true;                        // false only for tests
-    bool accept_compressed = false;            // asks for gzip and decodes it while reading
-    std::size_t max_header_bytes = 64 * 1024;  // of the response head
-    std::size_t buffer_bytes =
-        1024 * 1024;  // received and not yet read; beyond it the transfer is paused
+    std::chrono::milliseconds idle_timeout{60'000};     // longest silence of the peer while we wait for it
+    Deadline deadline = Deadline::never();              // whole exchange, head and body
+    std::string ca_file;                                // PEM; empty: the system's store
+    bool verify = true;                                 // false only for tests
+    bool accept_compressed = false;                     // asks for gzip and decodes it while reading
+    std::size_t max_header_bytes = 64 * 1024;           // of the response head
+    std::size_t buffer_bytes = 1024 * 1024;             // received and not yet read; beyond it the transfer is paused
 };
 
 struct HttpClientOptions {
-    std::chrono::seconds max_idle_connection{60};  // older idle connections are not reused
-    std::function<bool(const sockaddr*)>
-        egress_check;  // called before each connect; false refuses the address
+    std::chrono::seconds max_idle_connection{60};       // older idle connections are not reused
+    std::function<bool(const sockaddr*)> egress_check;  // called before each connect; false refuses the address
 };
 
 // The answer: head at once, body as it comes. Destroying it before the end closes its connection.
@@ -95,8 +92,7 @@ public:
     // also guards the body.
     HttpResponse start(const HttpRequest& request, const StopToken& stop);
     // Head and body of a small answer.
-    HttpReply
-    fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body = 1024 * 1024);
+    HttpReply fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body = 1024 * 1024);
 
 private:
     friend class HttpResponse;

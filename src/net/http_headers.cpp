@@ -49,17 +49,13 @@ std::string HttpHeaders::joined(std::string_view name) const {
 }
 
 std::size_t HttpHeaders::count(std::string_view name) const {
-    return static_cast<std::size_t>(std::count_if(
-        fields_.begin(),
-        fields_.end(),
-        [&](const Field& field) { return equal_no_case(field.first, name); }
-    ));
+    return static_cast<std::size_t>(std::count_if(fields_.begin(), fields_.end(), [&](const Field& field) {
+        return equal_no_case(field.first, name);
+    }));
 }
 
 bool equal_no_case(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-        return lower(x) == lower(y);
-    });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool list_has(std::string_view header, std::string_view token) {

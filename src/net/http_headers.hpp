@@ -16,16 +16,12 @@ public:
 
     HttpHeaders(std::initializer_list<Field> fields) : fields_(fields) {}
 
-    void add(std::string name, std::string value) {
-        fields_.emplace_back(std::move(name), std::move(value));
-    }
+    void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
 
-    void set(std::string_view name, std::string value);  // replaces all of that name
-    const std::string* find(std::string_view name
-    ) const;                                            // first of that name, nullptr when absent
-    std::string_view get(std::string_view name) const;  // first of that name, "" when absent
-    std::string joined(std::string_view name
-    ) const;  // all of that name, ", " between (RFC 9110 §5.3)
+    void set(std::string_view name, std::string value);    // replaces all of that name
+    const std::string* find(std::string_view name) const;  // first of that name, nullptr when absent
+    std::string_view get(std::string_view name) const;     // first of that name, "" when absent
+    std::string joined(std::string_view name) const;       // all of that name, ", " between (RFC 9110 §5.3)
 
     bool has(std::string_view name) const { return find(name) != nullptr; }
 

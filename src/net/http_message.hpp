@@ -27,8 +27,7 @@ struct Request {
     std::string remote;  // address of the TCP peer without port
     std::string id;      // unique per request, for logs and X-Request-Id
 
-    const std::string* parameter(std::string_view name
-    ) const;  // first query value of that name, nullptr when absent
+    const std::string* parameter(std::string_view name) const;  // first query value of that name, nullptr when absent
 };
 
 // Exactly one of body, file and stream is used: stream before file before body. The server adds
@@ -38,9 +37,8 @@ struct Response {
     int status = 200;
     HttpHeaders headers;
     std::string body;
-    std::string file;  // path of a regular file to send; missing or unreadable: 404
-    std::shared_ptr<EventStream>
-        stream;  // the connection then belongs to the stream until it is closed
+    std::string file;                     // path of a regular file to send; missing or unreadable: 404
+    std::shared_ptr<EventStream> stream;  // the connection then belongs to the stream until it is closed
 };
 
 // Runs on a pool thread, several at a time. An exception that escapes becomes 500 api.internal.
@@ -48,7 +46,6 @@ using Handler = std::function<Response(const Request&)>;
 
 // application/problem+json (RFC 9457) with the sentence and hint of `code` (base/codes.hpp);
 // `detail` may be empty.
-Response
-problem(int status, std::string_view code, std::string_view detail, std::string_view request_id);
+Response problem(int status, std::string_view code, std::string_view detail, std::string_view request_id);
 
 }  // namespace headrace::net

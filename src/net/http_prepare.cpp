@@ -35,9 +35,7 @@ void set(CURL* easy, CURLoption option, Value value) {
     }
     if (code != CURLE_OK) {
         throw Error(
-            ErrorKind::bug,
-            "internal.bug",
-            "curl option " + std::to_string(option) + ": " + curl_easy_strerror(code)
+            ErrorKind::bug, "internal.bug", "curl option " + std::to_string(option) + ": " + curl_easy_strerror(code)
         );
     }
 }
@@ -56,11 +54,7 @@ std::string checked_origin(const std::string& text) {
 
 }  // namespace
 
-HttpResponse::Transfer::Transfer(
-    HttpClient::State& owner,
-    const HttpRequest& wanted,
-    StopToken stop_token
-)
+HttpResponse::Transfer::Transfer(HttpClient::State& owner, const HttpRequest& wanted, StopToken stop_token)
     : client(owner),
       stop(std::move(stop_token)),
       deadline(wanted.deadline),
@@ -103,9 +97,8 @@ void HttpResponse::Transfer::prepare(const HttpRequest& request) {
     // without HTTP/2.
     set(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     set(handle, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    set(handle,
-        CURLOPT_CONNECTTIMEOUT_MS,
-        static_cast<long>(std::max<std::int64_t>(request.connect_timeout.count(), 1)));
+    set(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(request.connect_timeout.count(), 1))
+    );
     set(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     set(handle, CURLOPT_TCP_KEEPIDLE, 30L);
     set(handle, CURLOPT_TCP_KEEPINTVL, 5L);
@@ -158,14 +151,11 @@ void HttpResponse::Transfer::add_headers(const HttpRequest& request) {
     };
     bool typed = false;
     for (const auto& [name, value] : request.headers) {
-        if (!is_token(name) ||
-            value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+        if (!is_token(name) || value.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
             refuse("bad header " + (is_token(name) ? name : std::string("name")));
         }
         typed = typed || equal_no_case(name, "content-type");
-        append(
-            value.empty() ? name + ";" : name + ": " + value
-        );  // "Name;" is curl's way to send an empty value
+        append(value.empty() ? name + ";" : name + ": " + value);  // "Name;" is curl's way to send an empty value
     }
     append("Expect:");  // else curl waits up to a second for "100 Continue" before a large body
     if (!typed) {

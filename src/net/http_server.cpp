@@ -54,8 +54,7 @@ void HttpServer::State::listen() {
         throw Error(
             ErrorKind::permanent,
             taken ? "net.address_in_use" : "net.io",
-            std::string(what) + " " + options.host + ":" + std::to_string(options.port) + ": " +
-                error.message()
+            std::string(what) + " " + options.host + ":" + std::to_string(options.port) + ": " + error.message()
         );
     };
     if (error) {
@@ -81,31 +80,28 @@ void HttpServer::State::listen() {
 
 void HttpServer::State::accept() {
     auto& edge = *edges[next_edge++ % edges.size()];
-    acceptor->async_accept(
-        edge.context,
-        [this, &edge](boost::system::error_code error, TcpSocket socket) {
-            if (error == asio::error::operation_aborted || !acceptor->is_open()) {
-                return;
-            }
-            if (error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
-                error == asio::error::no_memory) {
-                // The waiting connection would be reported again at once: leave the processor to
-                // those who can free something.
-                log::warn("cannot accept a connection", {{"error", error.message()}});
-                accept_timer->expires_after(accept_pause);
-                accept_timer->async_wait([this](boost::system::error_code cancelled) {
-                    if (!cancelled) {
-                        accept();
-                    }
-                });
-                return;
-            }
-            if (!error) {
-                take(edge, std::move(socket));
-            }
-            accept();
+    acceptor->async_accept(edge.context, [this, &edge](boost::system::error_code error, TcpSocket socket) {
+        if (error == asio::error::operation_aborted || !acceptor->is_open()) {
+            return;
         }
-    );
+        if (error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
+            error == asio::error::no_memory) {
+            // The waiting connection would be reported again at once: leave the processor to
+            // those who can free something.
+            log::warn("cannot accept a connection", {{"error", error.message()}});
+            accept_timer->expires_after(accept_pause);
+            accept_timer->async_wait([this](boost::system::error_code cancelled) {
+                if (!cancelled) {
+                    accept();
+                }
+            });
+            return;
+        }
+        if (!error) {
+            take(edge, std::move(socket));
+        }
+        accept();
+    });
 }
 
 void HttpServer::State::take(HttpEdge& edge, TcpSocket socket) {
@@ -178,8 +174,7 @@ void HttpServer::State::stop(Deadline grace) {
     }
 }
 
-HttpServer::HttpServer(HttpServerOptions options, Handler handler)
-    : state_(std::make_unique<State>()) {
+HttpServer::HttpServer(HttpServerOptions options, Handler handler) : state_(std::make_unique<State>()) {
     auto& state = *state_;
     options.io_threads = std::clamp(options.io_threads, 1u, 64u);
     options.pool_threads = std::clamp(options.pool_threads, 1u, 256u);
@@ -196,14 +191,10 @@ HttpServer::HttpServer(HttpServerOptions options, Handler handler)
     }
     state.listen();
     try {
-        state.core.pool = std::make_unique<WorkerPool>(
-            chosen.pool_threads, chosen.thread_stack, chosen.queue_limit
-        );
+        state.core.pool = std::make_unique<WorkerPool>(chosen.pool_threads, chosen.thread_stack, chosen.queue_limit);
         state.accept();
         for (auto& edge : state.edges) {
-            state.threads.push_back(start_thread(chosen.thread_stack, [edge = edge.get()] {
-                edge->context.run();
-            }));
+            state.threads.push_back(start_thread(chosen.thread_stack, [edge = edge.get()] { edge->context.run(); }));
         }
     } catch (...) {
         state.stop(Deadline::in(std::chrono::nanoseconds(0)));

@@ -27,11 +27,10 @@ struct HttpServerOptions {
     std::size_t header_limit = 16 * 1024;
     std::size_t body_limit = 1024 * 1024;
     std::size_t max_connections = 1024;
-    std::chrono::milliseconds header_timeout{
-        10'000};  // first byte to end of head; also connect to first byte
-    std::chrono::milliseconds body_timeout{30'000};   // end of head to end of body
-    std::chrono::milliseconds idle_timeout{75'000};   // between requests of one connection
-    std::chrono::milliseconds write_timeout{30'000};  // longest time without progress while sending
+    std::chrono::milliseconds header_timeout{10'000};  // first byte to end of head; also connect to first byte
+    std::chrono::milliseconds body_timeout{30'000};    // end of head to end of body
+    std::chrono::milliseconds idle_timeout{75'000};    // between requests of one connection
+    std::chrono::milliseconds write_timeout{30'000};   // longest time without progress while sending
     std::size_t thread_stack = 256 * 1024;
 };
 

@@ -74,8 +74,7 @@ void HttpSession::close() {
         stream_->detach();
         stream_.reset();
     }
-    if (const auto place = std::exchange(place_, edge_.sessions.end());
-        place != edge_.sessions.end()) {
+    if (const auto place = std::exchange(place_, edge_.sessions.end()); place != edge_.sessions.end()) {
         edge_.sessions.erase(place);  // whoever called us still holds the session
     }
 }
@@ -106,8 +105,7 @@ void HttpSession::respond() {
     state_ = State::sending;
     keep_alive_ = keep_alive_ && !edge_.stopping;
     const bool old = parser_ && parser_->get().version() == 10;
-    const bool no_body =
-        request_.method == "HEAD" || response_.status == 204 || response_.status == 304;
+    const bool no_body = request_.method == "HEAD" || response_.status == 204 || response_.status == 304;
     if (response_.stream && !no_body) {
         stream_.emplace(response_.stream);
         stream_open_ = true;
@@ -121,8 +119,7 @@ void HttpSession::respond() {
     const auto length = file_ ? file_size_ : response_.body.size();
     body_ = no_body || file_ ? std::string() : std::move(response_.body);
     file_left_ = no_body ? 0 : (file_ ? file_size_ : 0);
-    const bool says_length =
-        response_.status != 204 && response_.status != 304 && !response_.stream;
+    const bool says_length = response_.status != 204 && response_.status != 304 && !response_.stream;
     send_head(says_length ? std::optional<std::uint64_t>(length) : std::nullopt, false);
 }
 
@@ -136,9 +133,7 @@ void HttpSession::send_head(std::optional<std::uint64_t> length, bool chunked) {
     try {
         head_ = response_head(response_, options);
     } catch (const Error& error) {
-        log::error(
-            "a response cannot be sent", {{"request", request_.id}, {"error", error.what()}}
-        );
+        log::error("a response cannot be sent", {{"request", request_.id}, {"error", error.what()}});
         if (stream_) {
             stream_->detach();
             stream_.reset();
@@ -175,9 +170,7 @@ bool HttpSession::send_text() {
         msghdr message{};
         message.msg_iov = pieces.data();
         message.msg_iovlen = count;
-        const auto n = ::sendmsg(
-            socket_.native_handle(), &message, MSG_NOSIGNAL | (file_left_ > 0 ? MSG_MORE : 0)
-        );
+        const auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | (file_left_ > 0 ? MSG_MORE : 0));
         if (n >= 0) {
             sent_ += static_cast<std::size_t>(n);
         } else if (errno == EAGAIN) {
@@ -193,8 +186,7 @@ bool HttpSession::send_text() {
 
 bool HttpSession::send_file() {
     while (file_left_ > 0) {
-        const auto step =
-            static_cast<std::size_t>(std::min<std::uint64_t>(file_left_, sendfile_step));
+        const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(file_left_, sendfile_step));
         const auto n = ::sendfile(socket_.native_handle(), file_.get(), nullptr, step);
         if (n > 0) {
             file_left_ -= static_cast<std::uint64_t>(n);
@@ -262,19 +254,16 @@ void HttpSession::linger() {
 }
 
 void HttpSession::drop_input() {
-    socket_.async_read_some(
-        buffer_.prepare(4096),
-        [self = shared_from_this()](Code error, std::size_t) {
-            if (self->state_ != State::lingering) {
-                return;
-            }
-            if (error) {
-                self->close();
-            } else {
-                self->drop_input();
-            }
+    socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](Code error, std::size_t) {
+        if (self->state_ != State::lingering) {
+            return;
         }
-    );
+        if (error) {
+            self->close();
+        } else {
+            self->drop_input();
+        }
+    });
 }
 
 // --- time ---

@@ -66,9 +66,8 @@ public:
     HttpSession& operator=(const HttpSession&) = delete;
 
     void start();
-    void wind_down(
-    );  // close now if idle, else after the answer; event streams end after what is queued
-    void close();  // now
+    void wind_down();  // close now if idle, else after the answer; event streams end after what is queued
+    void close();      // now
 
 private:
     enum class State { reading, handling, sending, streaming, lingering, closed };

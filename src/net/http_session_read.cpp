@@ -71,13 +71,11 @@ bool HttpSession::accept_head() {
     const auto encoding = view(message[http::field::transfer_encoding]);
     if (!encoding.empty() &&
         (message.count(http::field::content_length) != 0 || message.version() != 11 ||
-         message.count(http::field::transfer_encoding) != 1 ||
-         !equal_no_case(encoding, "chunked"))) {
+         message.count(http::field::transfer_encoding) != 1 || !equal_no_case(encoding, "chunked"))) {
         refuse(400, "api.bad_request", "the framing of the request is ambiguous");
         return false;
     }
-    if (message.count(http::field::host) > 1 ||
-        (message.version() == 11 && message.count(http::field::host) == 0)) {
+    if (message.count(http::field::host) > 1 || (message.version() == 11 && message.count(http::field::host) == 0)) {
         refuse(400, "api.bad_request", "the request needs one Host header");
         return false;
     }
@@ -87,15 +85,9 @@ bool HttpSession::accept_head() {
     }
     if (!parser_->is_done()) {
         arm(edge_.core.options.body_timeout);
-        if (buffer_.size() == 0 &&
-            equal_no_case(view(message[http::field::expect]), "100-continue")) {
+        if (buffer_.size() == 0 && equal_no_case(view(message[http::field::expect]), "100-continue")) {
             // Best effort: a client must not wait for this for ever (RFC 9110 §10.1.1).
-            ::send(
-                socket_.native_handle(),
-                continue_line.data(),
-                continue_line.size(),
-                MSG_NOSIGNAL | MSG_DONTWAIT
-            );
+            ::send(socket_.native_handle(), continue_line.data(), continue_line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         }
     }
     return true;
@@ -177,9 +169,7 @@ void HttpSession::dispatch() {
     request_.method = std::string(view(message.method_string()));
     request_.remote = remote_;
     for (const auto& field : message) {
-        request_.headers.add(
-            std::string(view(field.name_string())), std::string(view(field.value()))
-        );
+        request_.headers.add(std::string(view(field.name_string())), std::string(view(field.value())));
     }
     request_.body = std::move(message.body());
     disarm();
@@ -203,10 +193,7 @@ void HttpSession::handle() noexcept {
         open_file();
     } catch (...) {
         const auto error = as_error(std::current_exception());
-        log::error(
-            "a request failed",
-            {{"request", request_.id}, {"path", request_.path}, {"error", error.what()}}
-        );
+        log::error("a request failed", {{"request", request_.id}, {"path", request_.path}, {"error", error.what()}});
         response_ = problem(500, "api.internal", {}, request_.id);
     }
     asio::post(socket_.get_executor(), [self = shared_from_this()] {

@@ -66,19 +66,16 @@ void HttpSession::stream_more() {
 // A client of an event stream has nothing more to say: bytes are dropped, an end is an end.
 void HttpSession::watch_for_hangup() {
     buffer_.clear();
-    socket_.async_read_some(
-        buffer_.prepare(512),
-        [self = shared_from_this()](Code error, std::size_t) {
-            if (self->state_ != State::streaming) {
-                return;
-            }
-            if (error) {
-                self->close();
-            } else {
-                self->watch_for_hangup();
-            }
+    socket_.async_read_some(buffer_.prepare(512), [self = shared_from_this()](Code error, std::size_t) {
+        if (self->state_ != State::streaming) {
+            return;
         }
-    );
+        if (error) {
+            self->close();
+        } else {
+            self->watch_for_hangup();
+        }
+    });
 }
 
 }  // namespace headrace::net

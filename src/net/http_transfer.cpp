@@ -55,22 +55,15 @@ void HttpClient::State::collect_finished() {
 
 // --- what curl calls ---
 
-std::size_t HttpResponse::Transfer::header_callback(
-    char* bytes,
-    std::size_t,
-    std::size_t count,
-    void* transfer
-) {
+std::size_t HttpResponse::Transfer::header_callback(char* bytes, std::size_t, std::size_t count, void* transfer) {
     return static_cast<Transfer*>(transfer)->on_header({bytes, count});
 }
 
-std::size_t
-HttpResponse::Transfer::body_callback(char* bytes, std::size_t, std::size_t count, void* transfer) {
+std::size_t HttpResponse::Transfer::body_callback(char* bytes, std::size_t, std::size_t count, void* transfer) {
     return static_cast<Transfer*>(transfer)->on_body(bytes, count);
 }
 
-curl_socket_t
-HttpResponse::Transfer::socket_callback(void* transfer, curlsocktype, curl_sockaddr* address) {
+curl_socket_t HttpResponse::Transfer::socket_callback(void* transfer, curlsocktype, curl_sockaddr* address) {
     return static_cast<Transfer*>(transfer)->on_socket(*address);
 }
 
@@ -79,9 +72,7 @@ std::size_t HttpResponse::Transfer::on_header(std::string_view line) {
         last_activity = Deadline::Clock::now();
         header_bytes += line.size();
         if (header_bytes > max_header_bytes) {
-            throw Error(
-                ErrorKind::transient, "http.protocol", origin + ": the response head is too large"
-            );
+            throw Error(ErrorKind::transient, "http.protocol", origin + ": the response head is too large");
         }
         if (!head_done) {  // afterwards: trailers, which nobody needs
             take_header_line(line);
@@ -112,9 +103,7 @@ void HttpResponse::Transfer::take_header_line(std::string_view line) {
     }
     const auto colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0) {
-        throw Error(
-            ErrorKind::transient, "http.protocol", origin + ": the response head is malformed"
-        );
+        throw Error(ErrorKind::transient, "http.protocol", origin + ": the response head is malformed");
     }
     auto value = line.substr(colon + 1);
     const auto from = std::min(value.find_first_not_of(" \t"), value.size());
@@ -131,9 +120,7 @@ void HttpResponse::Transfer::head_is_complete() {
     const auto transfer_encoding = headers.joined("transfer-encoding");
     for (const auto& [name, value] : headers) {
         if (equal_no_case(name, "content-length") && value != headers.get("content-length")) {
-            throw Error(
-                ErrorKind::transient, "http.protocol", origin + ": two different Content-Length"
-            );
+            throw Error(ErrorKind::transient, "http.protocol", origin + ": two different Content-Length");
         }
     }
     framed = no_body || list_has(transfer_encoding, "chunked") ||
@@ -143,11 +130,7 @@ void HttpResponse::Transfer::head_is_complete() {
         return;
     }
     if (!equal_no_case(encoding, "gzip") && !equal_no_case(encoding, "x-gzip")) {
-        throw Error(
-            ErrorKind::transient,
-            "http.protocol",
-            origin + ": a content encoding that was not asked for"
-        );
+        throw Error(ErrorKind::transient, "http.protocol", origin + ": a content encoding that was not asked for");
     }
     gunzip = std::make_unique<Gunzip>();
     inflated = std::make_unique_for_overwrite<char[]>(inflated_bytes);
@@ -225,11 +208,7 @@ std::string_view HttpResponse::Transfer::next_inflated_piece() {
         }
         if (compressed = next_plain_piece(); compressed.empty()) {
             if (!gunzip->complete()) {
-                throw Error(
-                    ErrorKind::transient,
-                    "http.protocol",
-                    origin + ": the compressed body is cut short"
-                );
+                throw Error(ErrorKind::transient, "http.protocol", origin + ": the compressed body is cut short");
             }
             return {};
         }
@@ -241,9 +220,7 @@ void HttpResponse::Transfer::drive() {
         throw Error(ErrorKind::cancelled, "net.cancelled", stop.reason() + " (" + origin + ")");
     }
     if (deadline.passed()) {
-        throw Error(
-            ErrorKind::transient, "http.timeout", origin + ": the exchange took longer than it may"
-        );
+        throw Error(ErrorKind::transient, "http.timeout", origin + ": the exchange took longer than it may");
     }
     const auto before = filled;
     const bool had_head = head_done;
@@ -254,9 +231,7 @@ void HttpResponse::Transfer::drive() {
         int running = 0;
         const auto code = curl_multi_perform(client.multi.get(), &running);
         if (code != CURLM_OK) {
-            throw Error(
-                ErrorKind::bug, "internal.bug", std::string("curl: ") + curl_multi_strerror(code)
-            );
+            throw Error(ErrorKind::bug, "internal.bug", std::string("curl: ") + curl_multi_strerror(code));
         }
         client.collect_finished();
     }
@@ -287,13 +262,10 @@ void HttpResponse::Transfer::wait_for_peer() {
     }
     const auto until = deadline.earlier(patience);
     curl_waitfd watched{stop.fd(), CURL_WAIT_POLLIN, 0};
-    const auto code = curl_multi_poll(
-        client.multi.get(), &watched, stop.fd() >= 0 ? 1 : 0, until.poll_timeout(), nullptr
-    );
+    const auto code =
+        curl_multi_poll(client.multi.get(), &watched, stop.fd() >= 0 ? 1 : 0, until.poll_timeout(), nullptr);
     if (code != CURLM_OK) {
-        throw Error(
-            ErrorKind::bug, "internal.bug", std::string("curl: ") + curl_multi_strerror(code)
-        );
+        throw Error(ErrorKind::bug, "internal.bug", std::string("curl: ") + curl_multi_strerror(code));
     }
 }
 
@@ -315,9 +287,7 @@ void HttpResponse::Transfer::fail(CURLcode code) const {
         throw std::bad_alloc();
     }
     if (egress_refused && code == CURLE_COULDNT_CONNECT) {
-        throw Error(
-            ErrorKind::permanent, "http.egress", origin + ": this address may not be called"
-        );
+        throw Error(ErrorKind::permanent, "http.egress", origin + ": this address may not be called");
     }
     const char* text = sentence[0] != '\0' ? &sentence[0] : curl_easy_strerror(code);
     const auto kind = is_certificate_problem(code) ? ErrorKind::permanent : ErrorKind::transient;

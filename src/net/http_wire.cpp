@@ -21,9 +21,7 @@ const char* read_path(std::string_view encoded, std::string& out) {
     if (!path) {
         return "the path has a bad percent-encoding";
     }
-    const auto slashes = [](std::string_view text) {
-        return std::count(text.begin(), text.end(), '/');
-    };
+    const auto slashes = [](std::string_view text) { return std::count(text.begin(), text.end(), '/'); };
     if (slashes(*path) != slashes(encoded) || path->find('\\') != std::string::npos) {
         return "the path encodes a slash";
     }
@@ -52,8 +50,7 @@ const char* read_query(std::string_view text, Request& out) {
         const auto equals = std::min(pair.find('='), pair.size());
         auto name = percent_decode(pair.substr(0, equals), true);
         auto value = percent_decode(pair.substr(std::min(equals + 1, pair.size())), true);
-        if (!name || !value || !is_utf8(*name) || !is_utf8(*value) ||
-            value->find('\0') != std::string::npos) {
+        if (!name || !value || !is_utf8(*name) || !is_utf8(*value) || value->find('\0') != std::string::npos) {
             return "the query has a bad percent-encoding";
         }
         out.query.emplace_back(std::move(*name), std::move(*value));
@@ -63,17 +60,14 @@ const char* read_query(std::string_view text, Request& out) {
 
 bool is_field_name(std::string_view name) {
     return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-        return static_cast<unsigned char>(c) > 0x20 && static_cast<unsigned char>(c) < 0x7f &&
-               c != ':';
+        return static_cast<unsigned char>(c) > 0x20 && static_cast<unsigned char>(c) < 0x7f && c != ':';
     });
 }
 
 bool is_ours(std::string_view name) {
     constexpr std::array<std::string_view, 5> ours = {
         "content-length", "transfer-encoding", "connection", "date", "keep-alive"};
-    return std::any_of(ours.begin(), ours.end(), [&](std::string_view own) {
-        return equal_no_case(own, name);
-    });
+    return std::any_of(ours.begin(), ours.end(), [&](std::string_view own) { return equal_no_case(own, name); });
 }
 
 void append_two(std::string& out, int value) {
@@ -99,8 +93,7 @@ const char* read_target(std::string_view target, Request& out) {
     // Raw characters outside of ASCII, blanks and fragments are for the client to encode or to
     // keep.
     if (std::any_of(target.begin(), target.end(), [](char c) {
-            return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
-                   c == '#';
+            return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == '#';
         })) {
         return "the target holds a character that must be encoded";
     }
@@ -122,9 +115,8 @@ std::string response_head(const Response& response, const HeadOptions& options) 
     out += "\r\nDate: ";
     out += options.date;
     for (const auto& [name, value] : response.headers) {
-        if (!is_field_name(name) || std::any_of(value.begin(), value.end(), [](char c) {
-                return is_control(c) && c != '\t';
-            })) {
+        if (!is_field_name(name) ||
+            std::any_of(value.begin(), value.end(), [](char c) { return is_control(c) && c != '\t'; })) {
             throw Error(ErrorKind::bug, "internal.bug", "a response header cannot be sent");
         }
         if (!is_ours(name)) {
@@ -170,8 +162,7 @@ std::string http_date(std::time_t time) {
     return out;
 }
 
-Response
-problem(int status, std::string_view code, std::string_view detail, std::string_view request_id) {
+Response problem(int status, std::string_view code, std::string_view detail, std::string_view request_id) {
     const auto* info = find_code(code);
     std::string type(code.substr(std::min(code.find('.') + 1, code.size())));
     std::replace(type.begin(), type.end(), '_', '-');

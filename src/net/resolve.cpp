@@ -43,11 +43,7 @@ Endpoint unix_endpoint(const std::string& path) {
     sockaddr_un name{};
     name.sun_family = AF_UNIX;
     if (path.size() >= sizeof name.sun_path) {
-        throw Error(
-            ErrorKind::invalid,
-            "config.invalid",
-            "the path of the unix socket is longer than 107 bytes"
-        );
+        throw Error(ErrorKind::invalid, "config.invalid", "the path of the unix socket is longer than 107 bytes");
     }
     std::memcpy(name.sun_path, path.data(), path.size());
     Endpoint out;
@@ -90,8 +86,7 @@ Lookup system_lookup(const std::string& host, std::uint16_t port) {
     Lookup out;
     const int code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
     if (code != 0) {
-        out.failure =
-            code == EAI_SYSTEM ? std::generic_category().message(errno) : ::gai_strerror(code);
+        out.failure = code == EAI_SYSTEM ? std::generic_category().message(errno) : ::gai_strerror(code);
         return out;
     }
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
@@ -107,12 +102,8 @@ Lookup system_lookup(const std::string& host, std::uint16_t port) {
     return out;
 }
 
-std::vector<Endpoint> resolve(
-    const Address& address,
-    Deadline deadline,
-    const StopToken& stop,
-    const LookupFunction& lookup
-) {
+std::vector<Endpoint>
+resolve(const Address& address, Deadline deadline, const StopToken& stop, const LookupFunction& lookup) {
     if (address.is_unix()) {
         return {unix_endpoint(address.unix_path)};
     }
@@ -138,15 +129,9 @@ std::vector<Endpoint> resolve(
     }
     switch (wait_readable(shared->done.fd(), deadline, stop)) {
         case Ready::stopped:
-            throw Error(
-                ErrorKind::cancelled,
-                "net.cancelled",
-                stop.reason() + " (resolving " + address.host + ")"
-            );
+            throw Error(ErrorKind::cancelled, "net.cancelled", stop.reason() + " (resolving " + address.host + ")");
         case Ready::timeout:
-            throw Error(
-                ErrorKind::transient, "net.timeout", "resolving " + address.host + " took too long"
-            );
+            throw Error(ErrorKind::transient, "net.timeout", "resolving " + address.host + " took too long");
         case Ready::ready:
             break;
     }

@@ -34,11 +34,7 @@ Lookup system_lookup(const std::string& host, std::uint16_t port);
 
 // At least one endpoint, in the order to try. Errors: net.dns, net.timeout, net.cancelled,
 // net.connect (bad unix path).
-std::vector<Endpoint> resolve(
-    const Address& address,
-    Deadline deadline,
-    const StopToken& stop,
-    const LookupFunction& lookup = system_lookup
-);
+std::vector<Endpoint>
+resolve(const Address& address, Deadline deadline, const StopToken& stop, const LookupFunction& lookup = system_lookup);
 
 }  // namespace headrace::net

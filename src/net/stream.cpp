@@ -23,8 +23,7 @@
 namespace headrace::net {
 namespace {
 
-constexpr auto longest_attempt =
-    std::chrono::seconds(5);  // per address, while others are left to try
+constexpr auto longest_attempt = std::chrono::seconds(5);  // per address, while others are left to try
 constexpr std::size_t tls_record = 16 * 1024;
 
 std::string reason_of(int error) {
@@ -48,14 +47,10 @@ void tune_tcp(int fd) {
 // Throws unless `ready`.
 void demand(Ready ready, const std::string& name, const char* doing, const StopToken& stop) {
     if (ready == Ready::stopped) {
-        throw Error(
-            ErrorKind::cancelled, "net.cancelled", stop.reason() + " (" + doing + " " + name + ")"
-        );
+        throw Error(ErrorKind::cancelled, "net.cancelled", stop.reason() + " (" + doing + " " + name + ")");
     }
     if (ready == Ready::timeout) {
-        throw Error(
-            ErrorKind::transient, "net.timeout", name + ": no answer in time while " + doing
-        );
+        throw Error(ErrorKind::transient, "net.timeout", name + ": no answer in time while " + doing);
     }
 }
 
@@ -92,12 +87,7 @@ int try_connect(
     return error;
 }
 
-Fd connect_any(
-    const Address& address,
-    const std::string& name,
-    Deadline deadline,
-    const StopToken& stop
-) {
+Fd connect_any(const Address& address, const std::string& name, Deadline deadline, const StopToken& stop) {
     demand_running(name, "connecting to", stop);
     const auto endpoints = resolve(address, deadline, stop);
     int error = 0;
@@ -111,14 +101,7 @@ Fd connect_any(
             tune_tcp(fd.get());
         }
         const bool last = &endpoint == &endpoints.back();
-        error = try_connect(
-            fd.get(),
-            endpoint,
-            last ? deadline : Deadline::in(longest_attempt),
-            deadline,
-            name,
-            stop
-        );
+        error = try_connect(fd.get(), endpoint, last ? deadline : Deadline::in(longest_attempt), deadline, name, stop);
         if (error == 0) {
             return fd;
         }
@@ -138,9 +121,7 @@ struct Stream::State {
     [[noreturn]] void fail(int error, const char* doing) const {
         const bool closed = error == EPIPE || error == ECONNRESET;
         throw Error(
-            ErrorKind::transient,
-            closed ? "net.closed" : "net.io",
-            name + ": " + doing + ": " + reason_of(error)
+            ErrorKind::transient, closed ? "net.closed" : "net.io", name + ": " + doing + ": " + reason_of(error)
         );
     }
 
@@ -176,8 +157,7 @@ struct Stream::State {
     std::size_t write_once(const iovec* pieces, std::size_t count) {
         demand_open();
         if (tls) {
-            const auto progress =
-                tls->write({static_cast<const char*>(pieces->iov_base), pieces->iov_len});
+            const auto progress = tls->write({static_cast<const char*>(pieces->iov_base), pieces->iov_len});
             writer_wants_read = progress.want == Tls::Want::read;
             return progress.bytes;
         }
@@ -198,8 +178,7 @@ struct Stream::State {
         }
     }
 
-    void
-    write_gathered(iovec* pieces, std::size_t count, Deadline deadline, const StopToken& stop) {
+    void write_gathered(iovec* pieces, std::size_t count, Deadline deadline, const StopToken& stop) {
         while (count > 0) {
             if (pieces->iov_len == 0) {
                 ++pieces;
@@ -253,12 +232,7 @@ Stream::~Stream() {
     close();
 }
 
-Stream Stream::connect(
-    const Address& address,
-    const TlsOptions* tls,
-    Deadline deadline,
-    const StopToken& stop
-) {
+Stream Stream::connect(const Address& address, const TlsOptions* tls, Deadline deadline, const StopToken& stop) {
     auto state = std::make_unique<State>();
     state->name = address.text();
     state->fd = connect_any(address, state->name, deadline, stop);
@@ -278,8 +252,7 @@ Stream Stream::adopt(int fd, std::string name) {
     return Stream(std::move(state));
 }
 
-std::size_t
-Stream::read_some(char* to, std::size_t size, Deadline deadline, const StopToken& stop) {
+std::size_t Stream::read_some(char* to, std::size_t size, Deadline deadline, const StopToken& stop) {
     auto& state = *state_;
     for (;;) {
         demand_running(state.name, "reading from", stop);
@@ -296,11 +269,7 @@ void Stream::write_all(std::string_view bytes, Deadline deadline, const StopToke
     state_->write_gathered(&piece, 1, deadline, stop);
 }
 
-void Stream::write_all(
-    std::span<const std::string_view> pieces,
-    Deadline deadline,
-    const StopToken& stop
-) {
+void Stream::write_all(std::span<const std::string_view> pieces, Deadline deadline, const StopToken& stop) {
     if (state_->tls) {
         // One record per piece would be wasteful for the many tiny pieces of a protocol: fill
         // records.

@@ -32,12 +32,7 @@ class Stream {
 public:
     // Resolves, connects (each address in turn) and, with `tls`, shakes hands. TLS 1.2 is the
     // minimum.
-    static Stream connect(
-        const Address& address,
-        const TlsOptions* tls,
-        Deadline deadline,
-        const StopToken& stop
-    );
+    static Stream connect(const Address& address, const TlsOptions* tls, Deadline deadline, const StopToken& stop);
     // Takes over a connected socket (tests, socketpair); `name` is for messages.
     static Stream adopt(int fd, std::string name);
 
@@ -52,8 +47,7 @@ public:
     // Everything, or an Error; how much went out is then unknown. The span form gathers without
     // copying (plain sockets).
     void write_all(std::string_view bytes, Deadline deadline, const StopToken& stop);
-    void
-    write_all(std::span<const std::string_view> pieces, Deadline deadline, const StopToken& stop);
+    void write_all(std::span<const std::string_view> pieces, Deadline deadline, const StopToken& stop);
 
     // Non-blocking forms, for owners that poll fd() themselves together with other descriptors.
     // write_some: bytes taken, 0 when it would block. Over TLS, after 0 the next call must offer

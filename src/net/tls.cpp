@@ -74,18 +74,16 @@ std::string last_reason() {
 
 bool is_literal(const std::string& host) {
     unsigned char space[sizeof(in6_addr)];
-    return ::inet_pton(AF_INET, host.c_str(), space) == 1 ||
-           ::inet_pton(AF_INET6, host.c_str(), space) == 1;
+    return ::inet_pton(AF_INET, host.c_str(), space) == 1 || ::inet_pton(AF_INET6, host.c_str(), space) == 1;
 }
 
 void set_up_context(SSL_CTX* context, const TlsOptions& options, const std::string& name) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_verify(context, options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-    const int loaded =
-        options.ca_file.empty()
-            ? SSL_CTX_set_default_verify_paths(context)
-            : SSL_CTX_load_verify_locations(context, options.ca_file.c_str(), nullptr);
+    const int loaded = options.ca_file.empty()
+                           ? SSL_CTX_set_default_verify_paths(context)
+                           : SSL_CTX_load_verify_locations(context, options.ca_file.c_str(), nullptr);
     if (options.verify && loaded != 1) {
         refuse_set_up(name, "the CA file cannot be read");
     }
@@ -104,12 +102,10 @@ void set_peer(SSL* connection, const std::string& host, const std::string& name)
         good = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), host.c_str()) == 1;
     } else {
         // SNI knows no literals (RFC 6066 §3).
-        good = SSL_set1_host(connection, host.c_str()) == 1 && SSL_ctrl(
-                                                                   connection,
-                                                                   SSL_CTRL_SET_TLSEXT_HOSTNAME,
-                                                                   TLSEXT_NAMETYPE_host_name,
-                                                                   const_cast<char*>(host.c_str())
-                                                               ) == 1;
+        good = SSL_set1_host(connection, host.c_str()) == 1 &&
+               SSL_ctrl(
+                   connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str())
+               ) == 1;
     }
     if (!good) {
         refuse_set_up(name, "not a usable server name");
@@ -198,16 +194,13 @@ void Tls::fail(int result) {
     const int error = SSL_get_error(connection_.get(), result);
     const bool was_ready = std::exchange(ready_, false);  // no close_notify after a fatal error
     const auto verdict = SSL_get_verify_result(connection_.get());
-    if (!was_ready && verdict != X509_V_OK &&
-        SSL_get_verify_mode(connection_.get()) != SSL_VERIFY_NONE) {
+    if (!was_ready && verdict != X509_V_OK && SSL_get_verify_mode(connection_.get()) != SSL_VERIFY_NONE) {
         throw Error(
-            ErrorKind::permanent,
-            "net.tls",
-            name_ + ": certificate refused: " + X509_verify_cert_error_string(verdict)
+            ErrorKind::permanent, "net.tls", name_ + ": certificate refused: " + X509_verify_cert_error_string(verdict)
         );
     }
-    const bool cut = error == SSL_ERROR_SSL &&
-                     ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    const bool cut =
+        error == SSL_ERROR_SSL && ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
     if (cut || error == SSL_ERROR_ZERO_RETURN) {
         throw Error(ErrorKind::transient, "net.closed", name_ + ": the connection was cut");
     }

@@ -15,9 +15,7 @@ Ready wait_for(int fd, short poll_events, Deadline deadline, const StopToken& st
     for (;;) {
         const int count = ::poll(entries, 2, deadline.poll_timeout());
         if (count < 0 && errno != EINTR) {
-            throw Error(
-                ErrorKind::bug, "internal.bug", "poll: " + std::generic_category().message(errno)
-            );
+            throw Error(ErrorKind::bug, "internal.bug", "poll: " + std::generic_category().message(errno));
         }
         if (count > 0) {
             return entries[1].revents != 0 ? Ready::stopped : Ready::ready;
@@ -45,8 +43,7 @@ Waker::Waker() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 
 void Waker::wake() const noexcept {
     const std::uint64_t one = 1;
-    [[maybe_unused]] auto written =
-        ::write(fd_.get(), &one, sizeof one);  // full counter: it is awake anyway
+    [[maybe_unused]] auto written = ::write(fd_.get(), &one, sizeof one);  // full counter: it is awake anyway
 }
 
 void Waker::drain() const noexcept {

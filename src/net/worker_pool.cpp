@@ -25,8 +25,7 @@ constexpr std::size_t stack_factor = 1;
 #endif
 
 void* thread_entry(void* argument) {
-    const std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument)
-    );
+    const std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument));
     (*body)();
     return nullptr;
 }
@@ -47,16 +46,13 @@ pthread_t start_thread(std::size_t stack_bytes, std::function<void()> body) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::pthread_attr_destroy(&attributes);
     if (error != 0) {
-        throw Error(
-            ErrorKind::transient, "net.io", "no thread: " + std::generic_category().message(error)
-        );
+        throw Error(ErrorKind::transient, "net.io", "no thread: " + std::generic_category().message(error));
     }
     static_cast<void>(argument.release());
     return thread;
 }
 
-WorkerPool::WorkerPool(unsigned threads, std::size_t stack_bytes, std::size_t queue_limit)
-    : queue_limit_(queue_limit) {
+WorkerPool::WorkerPool(unsigned threads, std::size_t stack_bytes, std::size_t queue_limit) : queue_limit_(queue_limit) {
     try {
         for (unsigned i = 0; i < threads; ++i) {
             threads_.push_back(start_thread(stack_bytes, [this] { work(); }));

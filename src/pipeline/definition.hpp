@@ -2,15 +2,15 @@
 // Shape and words: docs/pipelines.md.
 #pragma once
 
+#include "data/schema.hpp"
+#include "schedule/catchup.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "data/schema.hpp"
-#include "schedule/catchup.hpp"
 
 namespace headrace::pipeline {
 
@@ -31,6 +31,7 @@ struct Options {
     Place place;
 
     bool has(std::string_view name) const { return values.find(name) != values.end(); }
+
     std::string get(std::string_view name, std::string_view otherwise = "") const;
     std::int64_t get_int(std::string_view name, std::int64_t otherwise = 0) const;
     bool get_bool(std::string_view name, bool otherwise = false) const;
@@ -46,21 +47,21 @@ struct ScheduleSpec {
     schedule::Overlap overlap = schedule::Overlap::skip;
 };
 
-struct Part {  // source, one transform step, one check, one sink
-    std::string type;         // "clickhouse", "rename", "min_rows", "redis"
-    std::string credential;   // name, or ""
+struct Part {                // source, one transform step, one check, one sink
+    std::string type;        // "clickhouse", "rename", "min_rows", "redis"
+    std::string credential;  // name, or ""
     Options options;
 };
 
 struct RetrySpec {
-    int attempts = 3;                         // tries of one run in all, 1..20
-    milliseconds backoff{10'000};             // first wait; doubles, full jitter
+    int attempts = 3;              // tries of one run in all, 1..20
+    milliseconds backoff{10'000};  // first wait; doubles, full jitter
     milliseconds max{std::chrono::minutes(5)};
 };
 
 struct Definition {
     int version = 1;
-    std::string name;          // [A-Za-z0-9_.-]{1,64}, the file's stem
+    std::string name;  // [A-Za-z0-9_.-]{1,64}, the file's stem
     std::string description;
     std::string owner;
     std::vector<std::string> tags;
@@ -71,13 +72,13 @@ struct Definition {
     std::vector<data::Field> columns;
     std::vector<Part> transforms;
     std::vector<Part> checks;
-    std::vector<Part> sinks;   // at least one
+    std::vector<Part> sinks;  // at least one
     bool allow_empty = false;
     RetrySpec retry;
     milliseconds timeout{std::chrono::minutes(30)};
     std::uint64_t memory = 64u << 20;          // bytes for buffers of one run
     std::optional<milliseconds> fresh_within;  // older than this = late
-    std::string text;          // the file as it was read
+    std::string text;                          // the file as it was read
     Place place;
 };
 

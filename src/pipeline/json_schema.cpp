@@ -1,8 +1,8 @@
-#include <algorithm>
-
 #include "pipeline/json_writer.hpp"
 #include "pipeline/parse.hpp"
 #include "pipeline/parse_parts.hpp"
+
+#include <algorithm>
 
 namespace headrace::pipeline {
 namespace {
@@ -29,9 +29,19 @@ public:
         connector("Where the rows come from.", source_types(registry_), helps(registry_.sources()));
         columns();
         json_.key("transform");
-        steps("Steps from the source to the sinks, in order.", transform_types(registry_), helps(registry_.transforms()), false);
+        steps(
+            "Steps from the source to the sinks, in order.",
+            transform_types(registry_),
+            helps(registry_.transforms()),
+            false
+        );
         json_.key("checks");
-        steps("What the result must fulfil before anybody sees it.", check_types(registry_), helps(registry_.checks()), true);
+        steps(
+            "What the result must fulfil before anybody sees it.",
+            check_types(registry_),
+            helps(registry_.checks()),
+            true
+        );
         sinks();
         running();
         json_.close('}');
@@ -270,7 +280,8 @@ private:
             json_.close('}');
             return;
         }
-        const bool all_optional = std::none_of(specs.begin(), specs.end(), [](const OptionSpec& s) { return s.required; });
+        const bool all_optional =
+            std::none_of(specs.begin(), specs.end(), [](const OptionSpec& s) { return s.required; });
         const bool others_optional =
             std::none_of(specs.begin() + 1, specs.end(), [](const OptionSpec& s) { return s.required; });
         json_.key("anyOf").open('[');
@@ -313,7 +324,9 @@ private:
     void steps(std::string_view help, const std::vector<PartType>& types, const Helps& type_helps, bool or_map) {
         std::vector<std::string_view> words;  // steps that are one word
         for (const auto& type : types) {
-            if (std::none_of(type.options->begin(), type.options->end(), [](const OptionSpec& s) { return s.required; })) {
+            if (std::none_of(type.options->begin(), type.options->end(), [](const OptionSpec& s) {
+                    return s.required;
+                })) {
                 words.push_back(type.name);
             }
         }

@@ -1,10 +1,10 @@
 // Writes indented JSON text in the order of the calls. For texts of a few kilobytes that people read and diff.
 #pragma once
 
+#include "base/json_text.hpp"
+
 #include <string>
 #include <string_view>
-
-#include "base/json_text.hpp"
 
 namespace headrace::pipeline {
 
@@ -17,6 +17,7 @@ public:
         after_key_ = true;
         return *this;
     }
+
     JsonWriter& open(char bracket) {
         next();
         out_ += bracket;
@@ -24,6 +25,7 @@ public:
         first_ = true;
         return *this;
     }
+
     JsonWriter& close(char bracket) {
         --depth_;
         if (!first_) {
@@ -33,16 +35,19 @@ public:
         out_ += bracket;
         return *this;
     }
+
     JsonWriter& text(std::string_view value) {
         next();
         append_json_string(out_, value);
         return *this;
     }
+
     JsonWriter& raw(std::string_view json) {  // numbers, true, false, null
         next();
         out_ += json;
         return *this;
     }
+
     std::string take() && { return std::move(out_) + "\n"; }
 
 private:
@@ -54,6 +59,7 @@ private:
         first_ = false;
         after_key_ = false;
     }
+
     void line() {
         out_ += '\n';
         out_.append(depth_ * 2, ' ');

@@ -1,3 +1,7 @@
+#include "base/error.hpp"
+#include "pipeline/parse.hpp"
+#include "pipeline/yaml.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -5,10 +9,6 @@
 #include <fstream>
 #include <map>
 #include <system_error>
-
-#include "base/error.hpp"
-#include "pipeline/parse.hpp"
-#include "pipeline/yaml.hpp"
 
 namespace headrace::pipeline {
 namespace {
@@ -43,8 +43,11 @@ std::vector<fs::path> list_files(const std::string& folder) {
         }
     }
     if (error) {
-        throw Error(ErrorKind::invalid, "config.invalid",
-                    fmt::format("the folder of pipelines {} cannot be read: {}", folder, error.message()));
+        throw Error(
+            ErrorKind::invalid,
+            "config.invalid",
+            fmt::format("the folder of pipelines {} cannot be read: {}", folder, error.message())
+        );
     }
     std::sort(files.begin(), files.end());
     return files;
@@ -65,7 +68,9 @@ std::vector<ParseResult> load_folder(const std::string& folder, const Registry& 
     for (const auto& file : files) {
         std::string text;
         if (file.extension() != ".yaml") {
-            out.push_back(unreadable(file, fmt::format("pipeline files end in .yaml; rename it to {}.yaml", file.stem().string())));
+            out.push_back(
+                unreadable(file, fmt::format("pipeline files end in .yaml; rename it to {}.yaml", file.stem().string()))
+            );
             continue;
         }
         if (!read_file(file, text)) {
@@ -75,8 +80,10 @@ std::vector<ParseResult> load_folder(const std::string& folder, const Registry& 
         auto result = parse_definition(text, file.string(), registry, defaults);
         const auto [first, fresh] = names.emplace(result.definition.name, file.string());
         if (!fresh) {
-            result.problems.push_back({result.definition.place, fmt::format("`name: {}` is also that of {}",
-                                                                            result.definition.name, first->second)});
+            result.problems.push_back(
+                {result.definition.place,
+                 fmt::format("`name: {}` is also that of {}", result.definition.name, first->second)}
+            );
         }
         out.push_back(std::move(result));
     }

@@ -1,16 +1,16 @@
 #include "pipeline/parse.hpp"
 
-#include <fmt/core.h>
-
-#include <algorithm>
-#include <map>
-
 #include "base/error.hpp"
 #include "pipeline/parse_parts.hpp"
 #include "pipeline/reader.hpp"
 #include "pipeline/secret_words.hpp"
 #include "pipeline/yaml.hpp"
 #include "schedule/cron.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
 
 namespace headrace::pipeline {
 namespace {
@@ -19,9 +19,24 @@ using std::chrono::hours;
 using std::chrono::seconds;
 using yaml::Node;
 
-constexpr std::string_view top_keys[] = {"version",   "name",      "description", "owner",  "tags",  "enabled",
-                                         "schedule",  "source",    "columns",     "transform", "checks", "sinks",
-                                         "allow_empty", "retry",   "timeout",     "limits", "fresh_within"};
+constexpr std::string_view top_keys[] = {
+    "version",
+    "name",
+    "description",
+    "owner",
+    "tags",
+    "enabled",
+    "schedule",
+    "source",
+    "columns",
+    "transform",
+    "checks",
+    "sinks",
+    "allow_empty",
+    "retry",
+    "timeout",
+    "limits",
+    "fresh_within"};
 constexpr std::string_view schedule_keys[] = {"cron", "timezone", "jitter", "catchup", "catchup_window", "overlap"};
 constexpr std::string_view retry_keys[] = {"attempts", "backoff", "max"};
 constexpr std::string_view limits_keys[] = {"memory"};
@@ -31,19 +46,34 @@ constexpr std::string_view catchup_words[] = {"none", "last", "all"};
 constexpr std::string_view overlap_words[] = {"skip", "queue", "cancel_old"};
 
 // Keys that people write at the top of the file.
-constexpr Elsewhere nested_keys[] = {{"cron", "schedule"},    {"timezone", "schedule"}, {"jitter", "schedule"},
-                                     {"catchup", "schedule"}, {"overlap", "schedule"},  {"catchup_window", "schedule"},
-                                     {"attempts", "retry"},   {"backoff", "retry"},     {"memory", "limits"},
-                                     {"query", "source"},     {"credential", "source"}, {"type", "source"},
-                                     {"min_rows", "checks"},  {"max_drop", "checks"},   {"key", "sinks"},
-                                     {"ttl", "sinks"}};
+constexpr Elsewhere nested_keys[] = {
+    {"cron", "schedule"},
+    {"timezone", "schedule"},
+    {"jitter", "schedule"},
+    {"catchup", "schedule"},
+    {"overlap", "schedule"},
+    {"catchup_window", "schedule"},
+    {"attempts", "retry"},
+    {"backoff", "retry"},
+    {"memory", "limits"},
+    {"query", "source"},
+    {"credential", "source"},
+    {"type", "source"},
+    {"min_rows", "checks"},
+    {"max_drop", "checks"},
+    {"key", "sinks"},
+    {"ttl", "sinks"}};
 
-constexpr Elsewhere not_in_defaults[] = {{"timezone", "schedule"}, {"attempts", "retry"}, {"backoff", "retry"},
-                                         {"memory", "limits"}};
+constexpr Elsewhere not_in_defaults[] = {
+    {"timezone", "schedule"},
+    {"attempts", "retry"},
+    {"backoff", "retry"},
+    {"memory", "limits"}};
 
 bool is_pipeline_name(std::string_view text) {
     return !text.empty() && text.size() <= 64 &&
-           text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == std::string_view::npos;
+           text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") ==
+               std::string_view::npos;
 }
 
 // "pipelines/ch.top_dests.yaml" → "ch.top_dests"; "" when the file is no .yaml.
@@ -75,8 +105,9 @@ void merge_defaults(Node& root, const Node& defaults) {
         if (std::find(std::begin(defaults_keys), std::end(defaults_keys), entry.key) == std::end(defaults_keys)) {
             continue;
         }
-        const auto own = std::find_if(root.entries.begin(), root.entries.end(),
-                                      [&](const yaml::Entry& e) { return e.key == entry.key; });
+        const auto own = std::find_if(root.entries.begin(), root.entries.end(), [&](const yaml::Entry& e) {
+            return e.key == entry.key;
+        });
         if (own == root.entries.end()) {
             if (entry.key != "schedule") {
                 root.entries.push_back(entry);
@@ -131,7 +162,8 @@ public:
         if (const auto* node = root.find("limits"); node != nullptr && want_map(problems_, *node, "limits")) {
             check_keys(problems_, *node, "limits", limits_keys);
             if (const auto* memory = node->find("memory")) {
-                out_.memory = want_bytes(problems_, *memory, "limits.memory", 1u << 20, 4ull << 30).value_or(out_.memory);
+                out_.memory =
+                    want_bytes(problems_, *memory, "limits.memory", 1u << 20, 4ull << 30).value_or(out_.memory);
             }
         }
     }
@@ -149,14 +181,22 @@ private:
             out_.version = static_cast<int>(want_integer(problems_, *node, "version", 1, 1).value_or(1));
         }
         if (const auto* node = root.find("name"); node == nullptr) {
-            problems_.add(root.mark, fmt::format("`name` is missing{}", stem.empty() ? std::string()
-                                                                                     : fmt::format("; write `name: {}`", stem)));
+            problems_.add(
+                root.mark,
+                fmt::format(
+                    "`name` is missing{}", stem.empty() ? std::string() : fmt::format("; write `name: {}`", stem)
+                )
+            );
         } else if (const auto name = want_text(problems_, *node, "name")) {
             out_.name = *name;
             if (!is_pipeline_name(*name)) {
-                problems_.add(node->mark, fmt::format("`name` has 1 to 64 letters, digits and _ . -, found {}", found(*node)));
+                problems_.add(
+                    node->mark, fmt::format("`name` has 1 to 64 letters, digits and _ . -, found {}", found(*node))
+                );
             } else if (!stem.empty() && *name != stem) {
-                problems_.add(node->mark, fmt::format("`name` must be that of the file: `{}`, found `{}`", stem, *name));
+                problems_.add(
+                    node->mark, fmt::format("`name` must be that of the file: `{}`, found `{}`", stem, *name)
+                );
             }
         }
         if (const auto* node = root.find("description")) {
@@ -180,14 +220,17 @@ private:
             retry.attempts = static_cast<int>(want_integer(problems_, *attempts, "retry.attempts", 1, 20).value_or(1));
         }
         if (const auto* backoff = node.find("backoff")) {
-            retry.backoff = want_duration(problems_, *backoff, "retry.backoff", milliseconds(100), hours(1)).value_or(retry.backoff);
+            retry.backoff = want_duration(problems_, *backoff, "retry.backoff", milliseconds(100), hours(1))
+                                .value_or(retry.backoff);
         }
         if (const auto* max = node.find("max")) {
             const auto value = want_duration(problems_, *max, "retry.max", milliseconds(100), hours(24));
             retry.max = value.value_or(retry.max);
             if (value && *value < retry.backoff) {
-                problems_.add(max->mark, fmt::format("`retry.max` must not be less than `retry.backoff` ({})",
-                                                     plain_duration(retry.backoff)));
+                problems_.add(
+                    max->mark,
+                    fmt::format("`retry.max` must not be less than `retry.backoff` ({})", plain_duration(retry.backoff))
+                );
             }
         }
         retry.max = std::max(retry.max, retry.backoff);
@@ -205,15 +248,18 @@ private:
         }
         if (const auto* cron = node.find("cron"); cron == nullptr) {
             problems_.add(node.mark, "`schedule` needs `cron`, such as `cron: \"*/15 * * * *\"`");
-        } else if (const auto text = want_text(problems_, *cron, "schedule.cron"); text && cron_problem(*cron, *text, "UTC")) {
+        } else if (const auto text = want_text(problems_, *cron, "schedule.cron");
+                   text && cron_problem(*cron, *text, "UTC")) {
             schedule.cron = *text;
         }
         if (const auto* jitter = node.find("jitter")) {
-            schedule.jitter = want_duration(problems_, *jitter, "schedule.jitter", seconds(0), hours(1)).value_or(schedule.jitter);
+            schedule.jitter =
+                want_duration(problems_, *jitter, "schedule.jitter", seconds(0), hours(1)).value_or(schedule.jitter);
         }
         if (const auto* window = node.find("catchup_window")) {
             schedule.catchup_window =
-                want_duration(problems_, *window, "schedule.catchup_window", seconds(0), hours(24 * 366)).value_or(seconds(0));
+                want_duration(problems_, *window, "schedule.catchup_window", seconds(0), hours(24 * 366))
+                    .value_or(seconds(0));
         }
         if (const auto* catchup = node.find("catchup")) {
             const auto word = want_choice(problems_, *catchup, "schedule.catchup", catchup_words);
@@ -244,8 +290,13 @@ private:
         }
     }
 
-    void read_steps(const Node& root, const char* key, PartReader& parts, const std::vector<PartType>& types,
-                    std::vector<Part>& out) {
+    void read_steps(
+        const Node& root,
+        const char* key,
+        PartReader& parts,
+        const std::vector<PartType>& types,
+        std::vector<Part>& out
+    ) {
         const auto* node = root.find(key);
         if (node == nullptr) {
             return;
@@ -260,8 +311,15 @@ private:
                 out.push_back(parts.step(item, key, types));
             }
         } else {
-            problems_.add(node->mark, fmt::format("`{}` must be a list of steps such as `- {}`, found {}", key,
-                                                  is_checks ? "min_rows: 10" : "drop: [column]", found(*node)));
+            problems_.add(
+                node->mark,
+                fmt::format(
+                    "`{}` must be a list of steps such as `- {}`, found {}",
+                    key,
+                    is_checks ? "min_rows: 10" : "drop: [column]",
+                    found(*node)
+                )
+            );
         }
     }
 
@@ -277,8 +335,13 @@ private:
                 out_.sinks.push_back(parts.connector(node->items[i], fmt::format("sinks[{}]", i), types));
             }
         } else {
-            problems_.add(node->mark, fmt::format("`sinks` must be a list of at least one sink, found {}",
-                                                  node->is_list() ? "an empty list" : found(*node)));
+            problems_.add(
+                node->mark,
+                fmt::format(
+                    "`sinks` must be a list of at least one sink, found {}",
+                    node->is_list() ? "an empty list" : found(*node)
+                )
+            );
         }
         if (problems_.empty() && node != nullptr) {
             check_outputs(*node);
@@ -298,8 +361,10 @@ private:
                     const auto name = type.output_name(out_, out_.sinks[i]);
                     const auto [first, fresh] = seen.emplace(name, i);
                     if (!fresh) {
-                        problems_.add(mark, fmt::format("sinks[{}] and sinks[{}] write to the same output, {}", first->second,
-                                                        i, name));
+                        problems_.add(
+                            mark,
+                            fmt::format("sinks[{}] and sinks[{}] write to the same output, {}", first->second, i, name)
+                        );
                     }
                 } catch (const Error& e) {  // options that do not go together
                     problems_.add(mark, e.message());
@@ -310,8 +375,11 @@ private:
 
     void read_secret_values(const Node& node) {
         if (node.is_scalar() && is_secret_value(node.text)) {
-            problems_.add(node.mark, "this looks like a secret; store it with `headrace credential set` and name it with "
-                                     "`credential: <name>`");
+            problems_.add(
+                node.mark,
+                "this looks like a secret; store it with `headrace credential set` and name it with "
+                "`credential: <name>`"
+            );
         }
         for (const auto& item : node.items) {
             read_secret_values(item);
@@ -350,8 +418,12 @@ Node read_defaults(std::string_view text, Problems& problems, const Registry& re
 
 }  // namespace
 
-ParseResult parse_definition(std::string_view yaml, std::string_view file, const Registry& registry,
-                             std::string_view defaults_yaml) {
+ParseResult parse_definition(
+    std::string_view yaml,
+    std::string_view file,
+    const Registry& registry,
+    std::string_view defaults_yaml
+) {
     ParseResult result;
     Problems problems{std::string(file), defaults_path(file)};
     auto& definition = result.definition;
@@ -369,8 +441,10 @@ ParseResult parse_definition(std::string_view yaml, std::string_view file, const
         definition.place = problems.place(root.mark);
         DefinitionReader(problems, registry, definition).read(root, stem);
     } else if (document.faults.empty()) {
-        problems.add(root.mark, root.is_null() ? "the file is empty"
-                                               : fmt::format("a pipeline is a map (`name: …`), found {}", found(root)));
+        problems.add(
+            root.mark,
+            root.is_null() ? "the file is empty" : fmt::format("a pipeline is a map (`name: …`), found {}", found(root))
+        );
     }
     result.problems = problems.take();
     return result;

@@ -1,10 +1,10 @@
+#include "pipeline/parse_parts.hpp"
+#include "pipeline/suggest.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
-
-#include "pipeline/parse_parts.hpp"
-#include "pipeline/suggest.hpp"
 
 namespace headrace::pipeline {
 namespace {
@@ -14,22 +14,35 @@ using yaml::Node;
 
 constexpr int max_precision = 76;  // BigQuery's BIGNUMERIC and ClickHouse's Decimal256
 
-constexpr Kind kinds[] = {Kind::boolean, Kind::int64,  Kind::uint64, Kind::float64, Kind::decimal,  Kind::string,
-                          Kind::bytes,   Kind::date,   Kind::time,   Kind::timestamp, Kind::json};
+constexpr Kind kinds[] = {
+    Kind::boolean,
+    Kind::int64,
+    Kind::uint64,
+    Kind::float64,
+    Kind::decimal,
+    Kind::string,
+    Kind::bytes,
+    Kind::date,
+    Kind::time,
+    Kind::timestamp,
+    Kind::json};
 
 // What other systems call these types.
 struct Alias {
     std::string_view word;
     std::string_view type;
 };
-constexpr Alias aliases[] = {{"bigint", "int64"},     {"bool", "boolean"},    {"datetime", "timestamp"}, {"double", "float64"},
-                             {"float", "float64"},    {"float32", "float64"}, {"int", "int64"},          {"int32", "int64"},
-                             {"integer", "int64"},    {"jsonb", "json"},      {"number", "decimal"},     {"numeric", "decimal"},
-                             {"object", "json"},      {"real", "float64"},    {"str", "string"},         {"text", "string"},
-                             {"timestamptz", "timestamp"}, {"uint32", "uint64"}, {"varchar", "string"},  {"bytea", "bytes"}};
+
+constexpr Alias aliases[] = {
+    {"bigint", "int64"},          {"bool", "boolean"},    {"datetime", "timestamp"}, {"double", "float64"},
+    {"float", "float64"},         {"float32", "float64"}, {"int", "int64"},          {"int32", "int64"},
+    {"integer", "int64"},         {"jsonb", "json"},      {"number", "decimal"},     {"numeric", "decimal"},
+    {"object", "json"},           {"real", "float64"},    {"str", "string"},         {"text", "string"},
+    {"timestamptz", "timestamp"}, {"uint32", "uint64"},   {"varchar", "string"},     {"bytea", "bytes"}};
 
 std::string type_hint(std::string_view word) {
-    const auto alias = std::find_if(std::begin(aliases), std::end(aliases), [&](const Alias& a) { return a.word == word; });
+    const auto alias =
+        std::find_if(std::begin(aliases), std::end(aliases), [&](const Alias& a) { return a.word == word; });
     if (alias != std::end(aliases)) {
         return fmt::format("; did you mean `{}`?", alias->type);
     }
@@ -40,7 +53,8 @@ std::string type_hint(std::string_view word) {
 
 std::string_view trim(std::string_view text) {
     const auto from = text.find_first_not_of(' ');
-    return from == std::string_view::npos ? std::string_view() : text.substr(from, text.find_last_not_of(' ') - from + 1);
+    return from == std::string_view::npos ? std::string_view()
+                                          : text.substr(from, text.find_last_not_of(' ') - from + 1);
 }
 
 bool read_number(std::string_view text, int min, int max, std::uint8_t& out) {
@@ -80,9 +94,12 @@ void read_column(Problems& problems, const yaml::Entry& entry, std::vector<data:
     }
     const auto bracket = word.find('(');
     const auto type = trim(word.substr(0, bracket));
-    const auto known = std::find_if(std::begin(kinds), std::end(kinds), [&](Kind kind) { return to_string(kind) == type; });
+    const auto known =
+        std::find_if(std::begin(kinds), std::end(kinds), [&](Kind kind) { return to_string(kind) == type; });
     if (known == std::end(kinds)) {
-        problems.add(entry.value.mark, fmt::format("`{}`: unknown type `{}`{}", what, type.substr(0, 40), type_hint(type)));
+        problems.add(
+            entry.value.mark, fmt::format("`{}`: unknown type `{}`{}", what, type.substr(0, 40), type_hint(type))
+        );
         return;
     }
     field.kind = *known;
@@ -90,12 +107,17 @@ void read_column(Problems& problems, const yaml::Entry& entry, std::vector<data:
         const bool closed = word.ends_with(')');
         if (field.kind != Kind::decimal || !closed ||
             !read_precision(word.substr(bracket + 1, word.size() - bracket - 2), field)) {
-            problems.add(entry.value.mark,
-                         field.kind != Kind::decimal
-                             ? fmt::format("`{}`: only decimal has numbers in brackets, as in decimal(12,2)", what)
-                             : fmt::format("`{}` must look like decimal(12,2): at most {} digits, and not more of them after "
-                                           "the point than there are",
-                                           what, max_precision));
+            problems.add(
+                entry.value.mark,
+                field.kind != Kind::decimal
+                    ? fmt::format("`{}`: only decimal has numbers in brackets, as in decimal(12,2)", what)
+                    : fmt::format(
+                          "`{}` must look like decimal(12,2): at most {} digits, and not more of them after "
+                          "the point than there are",
+                          what,
+                          max_precision
+                      )
+            );
             return;
         }
     }

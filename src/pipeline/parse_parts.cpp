@@ -1,12 +1,12 @@
 #include "pipeline/parse_parts.hpp"
 
+#include "pipeline/secret_words.hpp"
+#include "pipeline/suggest.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <set>
-
-#include "pipeline/secret_words.hpp"
-#include "pipeline/suggest.hpp"
 
 namespace headrace::pipeline {
 namespace {
@@ -16,9 +16,21 @@ using yaml::Mark;
 using yaml::Node;
 
 // Keys of the top of the file that get indented by mistake.
-constexpr Elsewhere top_keys[] = {{"schedule", ""},    {"columns", ""}, {"transform", ""}, {"checks", ""},  {"sinks", ""},
-                                  {"allow_empty", ""}, {"retry", ""},   {"timeout", ""},   {"limits", ""},  {"fresh_within", ""},
-                                  {"enabled", ""},     {"owner", ""},   {"tags", ""},      {"description", ""}};
+constexpr Elsewhere top_keys[] = {
+    {"schedule", ""},
+    {"columns", ""},
+    {"transform", ""},
+    {"checks", ""},
+    {"sinks", ""},
+    {"allow_empty", ""},
+    {"retry", ""},
+    {"timeout", ""},
+    {"limits", ""},
+    {"fresh_within", ""},
+    {"enabled", ""},
+    {"owner", ""},
+    {"tags", ""},
+    {"description", ""}};
 
 std::vector<std::string_view> names_of(const std::vector<PartType>& types) {
     std::vector<std::string_view> names;
@@ -42,7 +54,8 @@ bool has_option(const Options& options, std::string_view name) {
 
 bool is_name(std::string_view text) {
     return !text.empty() && text.size() <= 64 &&
-           text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == std::string_view::npos;
+           text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") ==
+               std::string_view::npos;
 }
 
 }  // namespace
@@ -106,12 +119,18 @@ Part PartReader::connector(const Node& node, std::string_view what, const std::v
     part.type = type->name;
     part.options.place = problems_.place(type_node->mark);
     if (const auto* credential = node.find("credential"); credential != nullptr) {
-        if (const auto name = want_text(problems_, *credential, fmt::format("{}.credential", what)); name && is_name(*name)) {
+        if (const auto name = want_text(problems_, *credential, fmt::format("{}.credential", what));
+            name && is_name(*name)) {
             part.credential = *name;
         } else if (name) {
-            problems_.add(credential->mark, fmt::format("`{}.credential` is the name of a stored credential: letters, digits "
-                                                        "and _ . - only",
-                                                        what));
+            problems_.add(
+                credential->mark,
+                fmt::format(
+                    "`{}.credential` is the name of a stored credential: letters, digits "
+                    "and _ . - only",
+                    what
+                )
+            );
         }
     } else if (type->needs_credential) {
         problems_.add(type_node->mark, fmt::format("`{}` of type {} needs `credential: <name>`", what, type->name));
@@ -140,9 +159,15 @@ Part PartReader::step(const Node& node, std::string_view what, const std::vector
         for (const auto& entry : node.entries) {
             keys += (keys.empty() ? "`" : ", `") + entry.key + "`";
         }
-        problems_.add(node.mark, fmt::format("one step of `{}` has one key, found {}: begin each step with `- `, and indent "
-                                             "the options of a step below it",
-                                             what, keys));
+        problems_.add(
+            node.mark,
+            fmt::format(
+                "one step of `{}` has one key, found {}: begin each step with `- `, and indent "
+                "the options of a step below it",
+                what,
+                keys
+            )
+        );
     } else {
         problems_.add(node.mark, fmt::format("a step of `{}` looks like `- name: value`, found {}", what, found(node)));
     }
@@ -152,12 +177,20 @@ Part PartReader::step(const Node& node, std::string_view what, const std::vector
 Part PartReader::step(const Entry& entry, std::string_view what, const std::vector<PartType>& types) {
     Part part;
     part.options.place = problems_.place(entry.mark);
-    const auto found_type = std::find_if(types.begin(), types.end(), [&](const PartType& t) { return t.name == entry.key; });
+    const auto found_type =
+        std::find_if(types.begin(), types.end(), [&](const PartType& t) { return t.name == entry.key; });
     if (found_type == types.end()) {
         const auto names = names_of(types);
         auto hint = did_you_mean(entry.key, names);
-        problems_.add(entry.mark, fmt::format("unknown step `{}` in `{}`{}", entry.key, what,
-                                              hint.empty() ? fmt::format("; it is {}", one_of(names)) : hint));
+        problems_.add(
+            entry.mark,
+            fmt::format(
+                "unknown step `{}` in `{}`{}",
+                entry.key,
+                what,
+                hint.empty() ? fmt::format("; it is {}", one_of(names)) : hint
+            )
+        );
         return part;
     }
     const auto* type = &*found_type;
@@ -172,8 +205,8 @@ Part PartReader::step(const Entry& entry, std::string_view what, const std::vect
         return part;
     }
     const auto& first = specs.front();
-    const bool is_map_of_options =
-        value.is_map() && (first.kind != OptionKind::text_map || (specs.size() > 1 && value.find(first.name) != nullptr));
+    const bool is_map_of_options = value.is_map() && (first.kind != OptionKind::text_map ||
+                                                      (specs.size() > 1 && value.find(first.name) != nullptr));
     if (is_map_of_options) {
         check_keys(problems_, value, name, option_names(*type));
         options_of_map(value, name, *type, part.options);
@@ -238,9 +271,15 @@ void PartReader::text_map(const Node& node, const std::string& what, const Optio
     }
     for (const auto& entry : node.entries) {
         if (headers_ && is_secret_name(entry.key)) {
-            problems_.add(entry.mark, fmt::format("`{}.{}`: no secret may be written here; store it with `headrace credential "
-                                                  "set` and name it with `credential: <name>`",
-                                                  what, entry.key));
+            problems_.add(
+                entry.mark,
+                fmt::format(
+                    "`{}.{}`: no secret may be written here; store it with `headrace credential "
+                    "set` and name it with `credential: <name>`",
+                    what,
+                    entry.key
+                )
+            );
             continue;
         }
         if (auto text = want_text(problems_, entry.value, fmt::format("{}.{}", what, entry.key))) {

@@ -2,11 +2,11 @@
 // Inside of the parser; the outside uses pipeline/parse.hpp.
 #pragma once
 
-#include <string_view>
-#include <vector>
-
 #include "pipeline/reader.hpp"
 #include "pipeline/registry.hpp"
+
+#include <string_view>
+#include <vector>
 
 namespace headrace::pipeline {
 
@@ -29,8 +29,8 @@ public:
 
     // A map with `type:`, `credential:` and the type's options.
     Part connector(const yaml::Node& node, std::string_view what, const std::vector<PartType>& types);
-    // One step of `transform:` or `checks:`: a word, or one key with its value. The value belongs to the first option of
-    // the type unless it is a map of options.
+    // One step of `transform:` or `checks:`: a word, or one key with its value. The value belongs to the first option
+    // of the type unless it is a map of options.
     Part step(const yaml::Node& node, std::string_view what, const std::vector<PartType>& types);
     Part step(const yaml::Entry& entry, std::string_view what, const std::vector<PartType>& types);
 

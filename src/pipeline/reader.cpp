@@ -1,15 +1,15 @@
 #include "pipeline/reader.hpp"
 
+#include "base/units.hpp"
+#include "pipeline/secret_words.hpp"
+#include "pipeline/suggest.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <tuple>
-
-#include "base/units.hpp"
-#include "pipeline/secret_words.hpp"
-#include "pipeline/suggest.hpp"
 
 namespace headrace::pipeline {
 namespace {
@@ -40,11 +40,13 @@ std::string shorten(std::string_view text) {
 
 std::string_view trim(std::string_view text) {
     const auto from = text.find_first_not_of(" \t");
-    return from == std::string_view::npos ? std::string_view() : text.substr(from, text.find_last_not_of(" \t") - from + 1);
+    return from == std::string_view::npos ? std::string_view()
+                                          : text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 std::string plain_bytes(std::uint64_t bytes) {
-    static constexpr std::pair<std::uint64_t, const char*> units[] = {{1u << 30, "GiB"}, {1u << 20, "MiB"}, {1u << 10, "KiB"}};
+    static constexpr std::pair<std::uint64_t, const char*> units[] = {
+        {1u << 30, "GiB"}, {1u << 20, "MiB"}, {1u << 10, "KiB"}};
     for (const auto& [size, name] : units) {
         if (bytes != 0 && bytes % size == 0) {
             return fmt::format("{}{}", bytes / size, name);
@@ -67,7 +69,9 @@ Place Problems::place(yaml::Mark mark) const {
 
 // A problem is one line, also when a value of the file that it quotes has several.
 void Problems::add(yaml::Mark mark, std::string message) {
-    std::replace_if(message.begin(), message.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+    std::replace_if(
+        message.begin(), message.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' '
+    );
     problems_.push_back({place(mark), std::move(message)});
 }
 
@@ -83,9 +87,12 @@ std::vector<Problem> Problems::take() {
                std::make_tuple(b.place.file != files_[0], b.place.line, b.place.column);
     });
     // A bad value of the defaults is met twice: alone and where it is used.
-    problems_.erase(std::unique(problems_.begin(), problems_.end(),
-                                [](const Problem& a, const Problem& b) { return a.text() == b.text(); }),
-                    problems_.end());
+    problems_.erase(
+        std::unique(
+            problems_.begin(), problems_.end(), [](const Problem& a, const Problem& b) { return a.text() == b.text(); }
+        ),
+        problems_.end()
+    );
     if (problems_.size() > most_problems) {
         const auto more = problems_.size() - most_problems;
         problems_.resize(most_problems);
@@ -130,8 +137,8 @@ std::optional<std::string> want_text(Problems& problems, const Node& node, std::
     return node.text;
 }
 
-std::optional<std::int64_t> want_integer(Problems& problems, const Node& node, std::string_view what, std::int64_t min,
-                                         std::int64_t max) {
+std::optional<std::int64_t>
+want_integer(Problems& problems, const Node& node, std::string_view what, std::int64_t min, std::int64_t max) {
     std::int64_t value = 0;
     const auto& text = node.text;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -140,8 +147,11 @@ std::optional<std::int64_t> want_integer(Problems& problems, const Node& node, s
         return std::nullopt;
     }
     if (value < min || value > max) {
-        problems.add(node.mark, max == INT64_MAX ? fmt::format("`{}` must be at least {}, found `{}`", what, min, value)
-                                                 : fmt::format("`{}` must be {} to {}, found `{}`", what, min, max, value));
+        problems.add(
+            node.mark,
+            max == INT64_MAX ? fmt::format("`{}` must be at least {}, found `{}`", what, min, value)
+                             : fmt::format("`{}` must be {} to {}, found `{}`", what, min, max, value)
+        );
         return std::nullopt;
     }
     return value;
@@ -171,54 +181,64 @@ std::optional<bool> want_boolean(Problems& problems, const Node& node, std::stri
     return std::nullopt;
 }
 
-std::optional<milliseconds> want_duration(Problems& problems, const Node& node, std::string_view what, milliseconds min,
-                                          milliseconds max) {
+std::optional<milliseconds>
+want_duration(Problems& problems, const Node& node, std::string_view what, milliseconds min, milliseconds max) {
     const auto text = trim(node.text);
     const auto span = node.is_scalar() ? parse_duration(text) : std::nullopt;
     if (!span) {
-        problems.add(node.mark, is_number_text(text)
-                                    ? fmt::format("`{}: {}` needs a unit: {}s, {}m or {}h", what, text, text, text, text)
-                                    : wanted(what, "a duration such as 30s, 10m or 1h30m", node));
+        problems.add(
+            node.mark,
+            is_number_text(text) ? fmt::format("`{}: {}` needs a unit: {}s, {}m or {}h", what, text, text, text, text)
+                                 : wanted(what, "a duration such as 30s, 10m or 1h30m", node)
+        );
         return std::nullopt;
     }
     if (*span < min || *span > max) {
-        problems.add(node.mark, max == milliseconds(INT64_MAX)
-                                    ? fmt::format("`{}` must be at least {}, found `{}`", what, plain_duration(min), text)
-                                    : fmt::format("`{}` must be {} to {}, found `{}`", what, plain_duration(min),
-                                                  plain_duration(max), text));
+        problems.add(
+            node.mark,
+            max == milliseconds(INT64_MAX)
+                ? fmt::format("`{}` must be at least {}, found `{}`", what, plain_duration(min), text)
+                : fmt::format("`{}` must be {} to {}, found `{}`", what, plain_duration(min), plain_duration(max), text)
+        );
         return std::nullopt;
     }
     return span;
 }
 
-std::optional<std::uint64_t> want_bytes(Problems& problems, const Node& node, std::string_view what, std::uint64_t min,
-                                        std::uint64_t max) {
+std::optional<std::uint64_t>
+want_bytes(Problems& problems, const Node& node, std::string_view what, std::uint64_t min, std::uint64_t max) {
     const auto text = trim(node.text);
     const auto bytes = node.is_scalar() ? parse_bytes(text) : std::nullopt;
     if (!bytes || (is_number_text(text) && *bytes != 0)) {
-        problems.add(node.mark, is_number_text(text)
-                                    ? fmt::format("`{}: {}` needs a unit: {}MiB or {}MB", what, text, text, text)
-                                    : wanted(what, "a size such as 64MiB or 10MB", node));
+        problems.add(
+            node.mark,
+            is_number_text(text) ? fmt::format("`{}: {}` needs a unit: {}MiB or {}MB", what, text, text, text)
+                                 : wanted(what, "a size such as 64MiB or 10MB", node)
+        );
         return std::nullopt;
     }
     if (*bytes < min || *bytes > max) {
-        problems.add(node.mark, max == UINT64_MAX
-                                    ? fmt::format("`{}` must be at least {}, found `{}`", what, plain_bytes(min), text)
-                                    : fmt::format("`{}` must be {} to {}, found `{}`", what, plain_bytes(min),
-                                                  plain_bytes(max), text));
+        problems.add(
+            node.mark,
+            max == UINT64_MAX
+                ? fmt::format("`{}` must be at least {}, found `{}`", what, plain_bytes(min), text)
+                : fmt::format("`{}` must be {} to {}, found `{}`", what, plain_bytes(min), plain_bytes(max), text)
+        );
         return std::nullopt;
     }
     return bytes;
 }
 
-std::optional<std::string> want_choice(Problems& problems, const Node& node, std::string_view what,
-                                       std::span<const std::string_view> choices) {
+std::optional<std::string>
+want_choice(Problems& problems, const Node& node, std::string_view what, std::span<const std::string_view> choices) {
     const bool known = node.is_scalar() && std::find(choices.begin(), choices.end(), node.text) != choices.end();
     if (known) {
         return node.text;
     }
-    problems.add(node.mark, wanted(what, one_of(choices), node) +
-                                (node.is_scalar() ? did_you_mean(node.text, choices) : std::string()));
+    problems.add(
+        node.mark,
+        wanted(what, one_of(choices), node) + (node.is_scalar() ? did_you_mean(node.text, choices) : std::string())
+    );
     return std::nullopt;
 }
 
@@ -227,8 +247,10 @@ std::optional<std::vector<std::string>> want_texts(Problems& problems, const Nod
         return std::vector<std::string>{node.text};
     }
     if (!node.is_list() || node.items.empty()) {
-        problems.add(node.mark, node.is_list() ? fmt::format("`{}` is an empty list", what)
-                                               : wanted(what, "a list such as [a, b]", node));
+        problems.add(
+            node.mark,
+            node.is_list() ? fmt::format("`{}` is an empty list", what) : wanted(what, "a list such as [a, b]", node)
+        );
         return std::nullopt;
     }
     std::vector<std::string> out;
@@ -240,20 +262,31 @@ std::optional<std::vector<std::string>> want_texts(Problems& problems, const Nod
     return out.size() == node.items.size() ? std::optional(std::move(out)) : std::nullopt;
 }
 
-void check_keys(Problems& problems, const Node& map, std::string_view where, std::span<const std::string_view> known,
-                std::span<const Elsewhere> elsewhere) {
+void check_keys(
+    Problems& problems,
+    const Node& map,
+    std::string_view where,
+    std::span<const std::string_view> known,
+    std::span<const Elsewhere> elsewhere
+) {
     for (const auto& entry : map.entries) {
         if (std::find(known.begin(), known.end(), entry.key) != known.end()) {
             continue;
         }
         const auto key = shorten(entry.key);
         if (is_secret_name(entry.key)) {
-            problems.add(entry.mark, fmt::format("`{}`: no secret may be written here; store it with `headrace credential "
-                                                 "set` and name it with `credential: <name>`",
-                                                 key));
+            problems.add(
+                entry.mark,
+                fmt::format(
+                    "`{}`: no secret may be written here; store it with `headrace credential "
+                    "set` and name it with `credential: <name>`",
+                    key
+                )
+            );
             continue;
         }
-        const auto home = std::find_if(elsewhere.begin(), elsewhere.end(), [&](const Elsewhere& e) { return e.key == entry.key; });
+        const auto home =
+            std::find_if(elsewhere.begin(), elsewhere.end(), [&](const Elsewhere& e) { return e.key == entry.key; });
         std::string hint;
         if (home != elsewhere.end()) {
             hint = home->home.empty() ? "; it belongs to the top of the file, without indentation"

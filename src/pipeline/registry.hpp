@@ -2,17 +2,17 @@
 // checks of a pipeline file, the JSON Schema for editors and the tables in docs/pipelines.md.
 #pragma once
 
-#include <functional>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "base/secret.hpp"
 #include "pipeline/definition.hpp"
 #include "pipeline/sink.hpp"
 #include "pipeline/source.hpp"
 #include "pipeline/transform.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace headrace::pipeline {
 
@@ -23,17 +23,17 @@ struct OptionSpec {
     OptionKind kind = OptionKind::text;
     bool required = false;
     std::string_view default_value = "";
-    std::string_view help;                        // one sentence
-    std::vector<std::string_view> choices = {};   // kind choice
+    std::string_view help;                       // one sentence
+    std::vector<std::string_view> choices = {};  // kind choice
 };
 
 // A resolved credential: settings are public (host, user …), the secret is not.
 struct Credential {
     std::string name;
-    std::string kind;                                           // "clickhouse", "redis", "postgres", "http"
-    std::map<std::string, std::string, std::less<>> settings;   // "url", "user", "database" …
-    Secret secret;                                              // password or token
-    std::vector<std::string> allowed_hosts;                     // host[:port]; the secret goes nowhere else
+    std::string kind;                                          // "clickhouse", "redis", "postgres", "http"
+    std::map<std::string, std::string, std::less<>> settings;  // "url", "user", "database" …
+    Secret secret;                                             // password or token
+    std::vector<std::string> allowed_hosts;                    // host[:port]; the secret goes nowhere else
 };
 
 struct SourceType {
@@ -48,7 +48,7 @@ struct SinkType {
     std::string_view name;
     std::string_view help;
     std::vector<OptionSpec> options;
-    bool needs_credential = false;                // false: the installation's own cache / database unless one is named
+    bool needs_credential = false;  // false: the installation's own cache / database unless one is named
     // `credential` is null when none is named.
     std::function<std::unique_ptr<Sink>(const Definition&, const Part&, const Credential*)> make;
     // Name of the output, unique within the pipeline, e.g. "redis:cache:ch.top_dests".
@@ -72,13 +72,19 @@ struct CheckType {
 class Registry {
 public:
     void add(SourceType type) { sources_.push_back(std::move(type)); }
+
     void add(SinkType type) { sinks_.push_back(std::move(type)); }
+
     void add(TransformType type) { transforms_.push_back(std::move(type)); }
+
     void add(CheckType type) { checks_.push_back(std::move(type)); }
 
     const std::vector<SourceType>& sources() const { return sources_; }
+
     const std::vector<SinkType>& sinks() const { return sinks_; }
+
     const std::vector<TransformType>& transforms() const { return transforms_; }
+
     const std::vector<CheckType>& checks() const { return checks_; }
 
 private:

@@ -9,11 +9,38 @@ namespace {
 
 // Compared with the key in lower case without - _ . and blanks.
 constexpr std::string_view names[] = {
-    "accesskey",     "accesskeyid",   "accesstoken", "apikey",     "apitoken",   "auth",       "authorization",
-    "authtoken",     "bearer",        "bearertoken", "clientkey",  "clientsecret", "cookie",   "credentialsjson",
-    "keyfile",       "keyjson",       "pass",        "passphrase", "passwd",     "password",   "privatekey",
-    "proxyauthorization", "pwd",      "refreshtoken", "secret",    "secretkey",  "serviceaccount",
-    "serviceaccountkey", "signature", "token",       "xapikey",    "xauthtoken"};
+    "accesskey",
+    "accesskeyid",
+    "accesstoken",
+    "apikey",
+    "apitoken",
+    "auth",
+    "authorization",
+    "authtoken",
+    "bearer",
+    "bearertoken",
+    "clientkey",
+    "clientsecret",
+    "cookie",
+    "credentialsjson",
+    "keyfile",
+    "keyjson",
+    "pass",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "proxyauthorization",
+    "pwd",
+    "refreshtoken",
+    "secret",
+    "secretkey",
+    "serviceaccount",
+    "serviceaccountkey",
+    "signature",
+    "token",
+    "xapikey",
+    "xauthtoken"};
 
 constexpr std::string_view ends[] = {"password", "passwd", "secret", "apikey", "token", "privatekey", "accesskey"};
 
@@ -66,8 +93,12 @@ bool has_secret_parameter(std::string_view text) {
 bool starts_with_scheme(std::string_view text) {
     for (const std::string_view scheme : {"bearer ", "basic "}) {
         if (text.size() >= scheme.size() + 8 &&
-            std::equal(scheme.begin(), scheme.end(), text.begin(),
-                       [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); }) &&
+            std::equal(
+                scheme.begin(),
+                scheme.end(),
+                text.begin(),
+                [](char a, char b) { return a == std::tolower(static_cast<unsigned char>(b)); }
+            ) &&
             text.find(' ', scheme.size()) == std::string_view::npos) {
             return true;
         }

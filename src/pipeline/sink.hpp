@@ -2,16 +2,16 @@
 // (run/publisher) from the manifest that seal() returned, by any process, any number of times.
 #pragma once
 
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "data/batch.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/deadline.hpp"
-#include "base/stop.hpp"
-#include "data/batch.hpp"
 
 namespace headrace::pipeline {
 
@@ -20,8 +20,8 @@ struct SinkContext {
     Deadline deadline = Deadline::never();
     std::string pipeline;
     std::string run_id;
-    std::string attempt_id;   // names the staging: never shared by two attempts
-    std::string output_id;    // of etl_outputs
+    std::string attempt_id;  // names the staging: never shared by two attempts
+    std::string output_id;   // of etl_outputs
     std::function<void(std::string_view level, std::string message)> log;
 };
 
@@ -35,11 +35,11 @@ struct StagedKey {
 struct Manifest {
     std::vector<StagedKey> keys;
     std::uint64_t rows = 0;
-    std::uint64_t bytes = 0;          // as staged
+    std::uint64_t bytes = 0;  // as staged
     std::string schema_hash;
-    std::int64_t ttl_ms = 0;          // of the live keys; 0 = no expiry
-    std::string meta_key;             // "cache:<pipeline>:meta"
-    std::string payload;              // enough to rebuild the staging (sink-defined), "" when too large
+    std::int64_t ttl_ms = 0;  // of the live keys; 0 = no expiry
+    std::string meta_key;     // "cache:<pipeline>:meta"
+    std::string payload;      // enough to rebuild the staging (sink-defined), "" when too large
 };
 
 // Call order: open, stage…, seal; after a throw at any point discard() is called (best effort, must not throw).

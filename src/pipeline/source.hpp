@@ -1,33 +1,33 @@
 // What a connector offers. One run makes one Source, uses it on its read thread and destroys it there.
 #pragma once
 
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "data/batch.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 
-#include "base/deadline.hpp"
-#include "base/stop.hpp"
-#include "data/batch.hpp"
-
 namespace headrace::pipeline {
 
 // What a source may use from the run.
 struct SourceContext {
-    StopToken stop;                    // cancelled or timed out
-    Deadline deadline = Deadline::never();                 // end of the attempt
-    std::string run_id;                // for labels and query ids
-    std::string attempt_id;            // fresh per attempt
+    StopToken stop;                         // cancelled or timed out
+    Deadline deadline = Deadline::never();  // end of the attempt
+    std::string run_id;                     // for labels and query ids
+    std::string attempt_id;                 // fresh per attempt
     // Writes a line to the run's log (level: debug, info, warn). Thread-safe.
     std::function<void(std::string_view level, std::string message)> log;
 };
 
 // How a source knows that it has seen everything; shown in the run's history.
 struct Completeness {
-    std::string proof;                 // e.g. "wait_end_of_query: status 200, body complete, 12 blocks"
+    std::string proof;  // e.g. "wait_end_of_query: status 200, body complete, 12 blocks"
     std::uint64_t rows = 0;
-    std::uint64_t bytes = 0;           // as received on the wire
+    std::uint64_t bytes = 0;  // as received on the wire
 };
 
 // Call order: connect, query, then next until it returns false, then completeness. Any of them may throw Error with a

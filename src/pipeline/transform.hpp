@@ -1,9 +1,9 @@
 // A pure step between source and sinks.
 #pragma once
 
-#include <cstdint>
-
 #include "data/batch.hpp"
+
+#include <cstdint>
 
 namespace headrace::pipeline {
 
@@ -14,7 +14,8 @@ public:
     Transform& operator=(const Transform&) = delete;
     virtual ~Transform() = default;
 
-    // The schema that apply() leaves. Called once, before the first batch. Throws pipeline.invalid when it does not fit.
+    // The schema that apply() leaves. Called once, before the first batch. Throws pipeline.invalid when it does not
+    // fit.
     virtual data::Schema prepare(const data::Schema& in) = 0;
     // Changes the batch in place. Returns the number of rows it took out.
     virtual std::uint64_t apply(data::Batch& batch) = 0;
@@ -30,7 +31,8 @@ public:
 
     virtual void prepare(const data::Schema& schema) = 0;
     virtual void see(const data::Batch& batch) = 0;  // throws check.* to stop at once
-    // All rows were seen. `previous_rows`: rows of the last good generation, or -1. Throws check.* when it must not go out.
+    // All rows were seen. `previous_rows`: rows of the last good generation, or -1. Throws check.* when it must not go
+    // out.
     virtual void verdict(std::uint64_t rows, std::int64_t previous_rows) = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "pipeline/yaml.hpp"
 
+#include "base/json_text.hpp"
+
 #include <fmt/core.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -10,8 +12,6 @@
 #include <map>
 #include <sstream>
 #include <utility>
-
-#include "base/json_text.hpp"
 
 namespace headrace::pipeline::yaml {
 namespace {
@@ -78,16 +78,20 @@ class Builder : public YAML::EventHandler {
 public:
     Builder(const Places& places, Document& out) : places_(places), out_(out) {}
 
-    // yaml-cpp 0.7 answers a comma in the place of a document with empty documents for ever: the second one ends the parse.
+    // yaml-cpp 0.7 answers a comma in the place of a document with empty documents for ever: the second one ends the
+    // parse.
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (++documents_ == 2) {
             const auto line = places_.line(mark.line);
             const auto at = line.find_first_not_of(' ', static_cast<std::size_t>(std::max(mark.column, 0)));
             const bool comma = at < line.size() && line[at] == ',';
-            throw Refused{places_.mark(mark), comma ? "not valid YAML: this comma stands between no values"
-                                                    : "one file holds one document; a second one starts here"};
+            throw Refused{
+                places_.mark(mark),
+                comma ? "not valid YAML: this comma stands between no values"
+                      : "one file holds one document; a second one starts here"};
         }
     }
+
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -108,7 +112,8 @@ public:
         finish(std::move(copy), 0);
     }
 
-    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+    void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value)
+        override {
         Node node = make(Node::Type::scalar, mark);
         node.plain = tag == "?" || tag.empty();
         node.text = value;
@@ -121,24 +126,34 @@ public:
         finish(std::move(node), anchor);
     }
 
-    void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                         YAML::EmitterStyle::value /*style*/) override {
+    void OnSequenceStart(
+        const YAML::Mark& mark,
+        const std::string& tag,
+        YAML::anchor_t anchor,
+        YAML::EmitterStyle::value /*style*/
+    ) override {
         open(Node::Type::list, mark, tag, anchor);
     }
+
     void OnSequenceEnd() override { close(); }
 
-    void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                    YAML::EmitterStyle::value /*style*/) override {
+    void OnMapStart(
+        const YAML::Mark& mark,
+        const std::string& tag,
+        YAML::anchor_t anchor,
+        YAML::EmitterStyle::value /*style*/
+    ) override {
         open(Node::Type::map, mark, tag, anchor);
     }
+
     void OnMapEnd() override { close(); }
 
 private:
     struct Frame {
         Node node;
         YAML::anchor_t anchor = 0;
-        bool has_key = false;   // map: a key was read, its value comes next
-        bool drop = false;      // map: that value is not kept
+        bool has_key = false;  // map: a key was read, its value comes next
+        bool drop = false;     // map: that value is not kept
         std::string key;
         Mark key_mark;
     };
@@ -165,6 +180,7 @@ private:
             throw Refused{mark, "the file holds too many values"};
         }
     }
+
     void count(const Node& node, Mark mark) {
         spend(node, mark);
         for (const auto& item : node.items) {
@@ -219,7 +235,9 @@ private:
         } else if (node.text == "<<") {
             fault(node.mark, "merge keys (`<<`) are not used here; shared values belong in _defaults.yaml");
         } else if (const auto* first = map.node.entry(node.text); first != nullptr) {
-            fault(node.mark, fmt::format("`{}` is written twice; the first is on line {}", node.text, first->mark.line));
+            fault(
+                node.mark, fmt::format("`{}` is written twice; the first is on line {}", node.text, first->mark.line)
+            );
         } else {
             map.drop = false;
         }
@@ -284,7 +302,8 @@ Document load(std::string_view text, int document) {
         return out;
     }
     if (const auto bad = first_bad_byte(text); bad != std::string_view::npos) {
-        const auto line = static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n'));
+        const auto line =
+            static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n'));
         out.faults.push_back({{line + 1, 1, document}, "there is a control character in this line"});
         return out;
     }

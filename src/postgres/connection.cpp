@@ -1,5 +1,7 @@
 #include "postgres/connection.hpp"
 
+#include "base/encoding.hpp"
+
 #include <fmt/core.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -7,8 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <random>
-
-#include "base/encoding.hpp"
 
 namespace headrace::postgres {
 namespace {
@@ -191,12 +191,16 @@ struct Connection::Impl {
         if (const auto detail = field(PG_DIAG_MESSAGE_DETAIL); !detail.empty()) {
             message += " (" + detail + ")";
         }
-        return {kind_of(state), code_of(state), fmt::format("{} [{}]", message, state), state, field(PG_DIAG_CONSTRAINT_NAME)};
+        return {
+            kind_of(state),
+            code_of(state),
+            fmt::format("{} [{}]", message, state),
+            state,
+            field(PG_DIAG_CONSTRAINT_NAME)};
     }
 };
 
-Result::Result(void* pg_result)
-    : result_(pg_result, [](void* raw) { PQclear(static_cast<PGresult*>(raw)); }) {}
+Result::Result(void* pg_result) : result_(pg_result, [](void* raw) { PQclear(static_cast<PGresult*>(raw)); }) {}
 
 int Result::column_number(std::string_view column) const {
     const int number = PQfnumber(static_cast<PGresult*>(result_.get()), std::string(column).c_str());
@@ -221,8 +225,9 @@ bool Result::is_null(std::size_t row, std::string_view column) const {
 std::string_view Result::text(std::size_t row, std::string_view column) const {
     auto* raw = static_cast<PGresult*>(result_.get());
     const int number = column_number(column);
-    return {PQgetvalue(raw, static_cast<int>(row), number),
-            static_cast<std::size_t>(PQgetlength(raw, static_cast<int>(row), number))};
+    return {
+        PQgetvalue(raw, static_cast<int>(row), number),
+        static_cast<std::size_t>(PQgetlength(raw, static_cast<int>(row), number))};
 }
 
 std::optional<std::string> Result::optional(std::size_t row, std::string_view column) const {
@@ -276,6 +281,7 @@ std::vector<std::string> Result::array(std::size_t row, std::string_view column)
 }
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
@@ -288,12 +294,27 @@ Connection Connection::connect(const ConnectOptions& options, StopToken stop) {
     const auto session = fmt::format(
         "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC "
         "-c client_connection_check_interval=5000 -c datestyle=ISO -c bytea_output=hex",
-        options.statement_timeout.count(), options.lock_timeout.count()
+        options.statement_timeout.count(),
+        options.lock_timeout.count()
     );
-    const char* keys[] = {"dbname", "fallback_application_name", "options", "keepalives_idle", "tcp_user_timeout", "target_session_attrs",
-                          "client_encoding", nullptr};
-    const char* values[] = {options.url.c_str(), options.application_name.c_str(), session.c_str(), "30", "20000", "read-write", "UTF8",
-                            nullptr};
+    const char* keys[] = {
+        "dbname",
+        "fallback_application_name",
+        "options",
+        "keepalives_idle",
+        "tcp_user_timeout",
+        "target_session_attrs",
+        "client_encoding",
+        nullptr};
+    const char* values[] = {
+        options.url.c_str(),
+        options.application_name.c_str(),
+        session.c_str(),
+        "30",
+        "20000",
+        "read-write",
+        "UTF8",
+        nullptr};
     impl->conn = PQconnectStartParams(keys, values, 1);
     if (impl->conn == nullptr) {
         throw std::bad_alloc();
@@ -308,11 +329,18 @@ Connection Connection::connect(const ConnectOptions& options, StopToken stop) {
     }
     if (status == PGRES_POLLING_FAILED) {
         const auto text = trimmed(PQerrorMessage(impl->conn));
-        const bool refused = text.find("authentication") != std::string::npos || text.find("role \"") != std::string::npos;
-        throw Error(refused ? ErrorKind::unauthorized : ErrorKind::transient, refused ? "postgres.auth" : "postgres.connect", text);
+        const bool refused =
+            text.find("authentication") != std::string::npos || text.find("role \"") != std::string::npos;
+        throw Error(
+            refused ? ErrorKind::unauthorized : ErrorKind::transient,
+            refused ? "postgres.auth" : "postgres.connect",
+            text
+        );
     }
     PQsetnonblocking(impl->conn, 1);
-    PQsetNoticeProcessor(impl->conn, [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        impl->conn, [](void*, const char*) {}, nullptr
+    );
     return Connection(std::move(impl));
 }
 
@@ -330,8 +358,16 @@ Result Connection::exec(std::string_view sql, const std::vector<Param>& params) 
     for (const auto& param : params) {
         values.push_back(param.value() ? param.value()->c_str() : nullptr);
     }
-    if (PQsendQueryParams(impl_->conn, std::string(sql).c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr,
-                          nullptr, 0) == 0) {
+    if (PQsendQueryParams(
+            impl_->conn,
+            std::string(sql).c_str(),
+            static_cast<int>(values.size()),
+            nullptr,
+            values.data(),
+            nullptr,
+            nullptr,
+            0
+        ) == 0) {
         throw impl_->lost("sending to Postgres failed");
     }
     return impl_->finish();

@@ -3,6 +3,11 @@
 // A failed connection is dead: broken() is true and the owner makes a new one.
 #pragma once
 
+#include "base/deadline.hpp"
+#include "base/error.hpp"
+#include "base/stop.hpp"
+#include "base/time.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -13,15 +18,10 @@
 #include <string_view>
 #include <vector>
 
-#include "base/deadline.hpp"
-#include "base/error.hpp"
-#include "base/stop.hpp"
-#include "base/time.hpp"
-
 namespace headrace::postgres {
 
 struct ConnectOptions {
-    std::string url;                                   // DATABASE_URL: URI or key=value
+    std::string url;  // DATABASE_URL: URI or key=value
     std::string application_name = "headrace";
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::milliseconds statement_timeout{30000};  // also how long we wait for an answer, plus 5 s
@@ -31,21 +31,31 @@ struct ConnectOptions {
 // A statement parameter as text; std::nullopt is NULL. Bytes go through Param::bytes (bytea).
 class Param {
 public:
-    Param(std::nullptr_t) {}                              // NOLINT(google-explicit-constructor)
+    Param(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
+
     Param(std::string value) : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-    Param(std::string_view value) : value_(value) {}      // NOLINT(google-explicit-constructor)
-    Param(const char* value) : value_(value) {}           // NOLINT(google-explicit-constructor)
-    Param(bool value) : value_(value ? "t" : "f") {}      // NOLINT(google-explicit-constructor)
-    Param(int value) : value_(std::to_string(value)) {}   // NOLINT(google-explicit-constructor)
-    Param(std::int64_t value) : value_(std::to_string(value)) {}   // NOLINT(google-explicit-constructor)
+
+    Param(std::string_view value) : value_(value) {}  // NOLINT(google-explicit-constructor)
+
+    Param(const char* value) : value_(value) {}  // NOLINT(google-explicit-constructor)
+
+    Param(bool value) : value_(value ? "t" : "f") {}  // NOLINT(google-explicit-constructor)
+
+    Param(int value) : value_(std::to_string(value)) {}  // NOLINT(google-explicit-constructor)
+
+    Param(std::int64_t value) : value_(std::to_string(value)) {}  // NOLINT(google-explicit-constructor)
+
     Param(std::uint64_t value) : value_(std::to_string(value)) {}  // NOLINT(google-explicit-constructor)
-    Param(Timestamp value) : value_(format_rfc3339(value)) {}      // NOLINT(google-explicit-constructor)
+
+    Param(Timestamp value) : value_(format_rfc3339(value)) {}  // NOLINT(google-explicit-constructor)
+
     template <class T>
-    Param(const std::optional<T>& value) {                // NOLINT(google-explicit-constructor)
+    Param(const std::optional<T>& value) {  // NOLINT(google-explicit-constructor)
         if (value) {
             *this = Param(*value);
         }
     }
+
     static Param bytes(std::string_view raw);
     // A Postgres array literal of texts.
     static Param array(const std::vector<std::string>& items);
@@ -62,15 +72,17 @@ public:
     explicit Result(void* pg_result);
 
     std::size_t rows() const;
-    std::uint64_t affected() const;   // of INSERT, UPDATE, DELETE
+    std::uint64_t affected() const;  // of INSERT, UPDATE, DELETE
+
     bool empty() const { return rows() == 0; }
+
     bool is_null(std::size_t row, std::string_view column) const;
     std::string_view text(std::size_t row, std::string_view column) const;  // "" for NULL
     std::optional<std::string> optional(std::size_t row, std::string_view column) const;
-    std::int64_t integer(std::size_t row, std::string_view column) const;   // 0 for NULL
+    std::int64_t integer(std::size_t row, std::string_view column) const;  // 0 for NULL
     bool boolean(std::size_t row, std::string_view column) const;
     std::optional<Timestamp> time(std::size_t row, std::string_view column) const;
-    std::string bytes(std::size_t row, std::string_view column) const;      // bytea
+    std::string bytes(std::size_t row, std::string_view column) const;               // bytea
     std::vector<std::string> array(std::size_t row, std::string_view column) const;  // text[]
 
 private:
@@ -121,7 +133,9 @@ class SqlError : public Error {
 public:
     SqlError(ErrorKind kind, std::string_view code, std::string message, std::string state, std::string constraint)
         : Error(kind, code, std::move(message)), state_(std::move(state)), constraint_(std::move(constraint)) {}
+
     const std::string& state() const { return state_; }
+
     const std::string& constraint() const { return constraint_; }
 
 private:

@@ -1,13 +1,13 @@
 #include "postgres/migrate.hpp"
 
+#include "base/embedded.hpp"
+#include "base/encoding.hpp"
+
 #include <fmt/core.h>
 #include <sodium.h>
 
 #include <cstdlib>
 #include <span>
-
-#include "base/embedded.hpp"
-#include "base/encoding.hpp"
 
 namespace headrace::postgres {
 
@@ -39,8 +39,11 @@ bool has_table(Connection& connection) {
 
 void refuse_newer(int in_database) {
     if (in_database > newest_embedded()) {
-        throw Error(ErrorKind::permanent, "postgres.schema",
-                    fmt::format("the database is at schema {}, this program knows {}", in_database, newest_embedded()))
+        throw Error(
+            ErrorKind::permanent,
+            "postgres.schema",
+            fmt::format("the database is at schema {}, this program knows {}", in_database, newest_embedded())
+        )
             .with_hint("Start a newer headrace.");
     }
 }
@@ -50,14 +53,21 @@ bool apply(Connection& connection, const EmbeddedFile& file) {
     const auto applied = connection.exec("select checksum from etl_migrations where number = $1", {number});
     if (!applied.empty()) {
         if (applied.text(0, "checksum") != checksum(file.content)) {
-            throw Error(ErrorKind::permanent, "postgres.schema", fmt::format("migration {} was changed after it was applied", file.name))
+            throw Error(
+                ErrorKind::permanent,
+                "postgres.schema",
+                fmt::format("migration {} was changed after it was applied", file.name)
+            )
                 .with_hint("This is another version's database. In development: headrace dev --reset.");
         }
         return false;
     }
     connection.transaction([&](Connection& c) {
         c.script(file.content);
-        c.exec("insert into etl_migrations (number, name, checksum) values ($1, $2, $3)", {number, file.name, checksum(file.content)});
+        c.exec(
+            "insert into etl_migrations (number, name, checksum) values ($1, $2, $3)",
+            {number, file.name, checksum(file.content)}
+        );
     });
     return true;
 }
@@ -68,10 +78,13 @@ std::vector<Migration> migrate(Connection& connection) {
     std::vector<Migration> done;
     connection.exec("select pg_advisory_lock($1)", {lock_number});
     connection.exec(
-        "create table if not exists etl_migrations (number integer primary key, name text not null, checksum text not null,"
+        "create table if not exists etl_migrations (number integer primary key, name text not null, checksum text not "
+        "null,"
         " applied_at timestamptz not null default now())"
     );
-    refuse_newer(static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n")));
+    refuse_newer(
+        static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n"))
+    );
     for (const auto& file : migrations::all()) {
         if (apply(connection, file)) {
             done.push_back({number_of(file.name), std::string(file.name)});
@@ -84,12 +97,17 @@ std::vector<Migration> migrate(Connection& connection) {
 void require_schema(Connection& connection) {
     int in_database = 0;
     if (has_table(connection)) {
-        in_database = static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n"));
+        in_database =
+            static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n")
+            );
     }
     refuse_newer(in_database);
     if (in_database < newest_embedded()) {
-        throw Error(ErrorKind::permanent, "postgres.schema",
-                    fmt::format("the database is at schema {}, this program needs {}", in_database, newest_embedded()));
+        throw Error(
+            ErrorKind::permanent,
+            "postgres.schema",
+            fmt::format("the database is at schema {}, this program needs {}", in_database, newest_embedded())
+        );
     }
 }
 

@@ -1,17 +1,17 @@
-// Schema migrations: migrations/NNNN_name.sql, embedded in the binary, each applied once in one transaction, all under one
-// advisory lock so that any number of processes may start at once.
+// Schema migrations: migrations/NNNN_name.sql, embedded in the binary, each applied once in one transaction, all under
+// one advisory lock so that any number of processes may start at once.
 #pragma once
+
+#include "postgres/connection.hpp"
 
 #include <string>
 #include <vector>
-
-#include "postgres/connection.hpp"
 
 namespace headrace::postgres {
 
 struct Migration {
     int number = 0;
-    std::string name;      // "0001_init"
+    std::string name;  // "0001_init"
 };
 
 // Applies what is missing; returns what it applied. Throws postgres.schema when the database is newer than this program

@@ -1,14 +1,14 @@
 // A bounded pool of connections for threads that need one now and then (api handlers, run threads). Thread-safe.
 #pragma once
 
+#include "postgres/connection.hpp"
+
 #include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
-
-#include "postgres/connection.hpp"
 
 namespace headrace::postgres {
 
@@ -20,10 +20,15 @@ public:
     class Lease {
     public:
         Lease(Pool& pool, Connection connection) : pool_(&pool), connection_(std::move(connection)) {}
-        Lease(Lease&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), connection_(std::move(other.connection_)) {}
+
+        Lease(Lease&& other) noexcept
+            : pool_(std::exchange(other.pool_, nullptr)), connection_(std::move(other.connection_)) {}
+
         Lease& operator=(Lease&&) = delete;
         ~Lease();
+
         Connection& operator*() { return connection_; }
+
         Connection* operator->() { return &connection_; }
 
     private:
@@ -31,7 +36,8 @@ public:
         Connection connection_;
     };
 
-    // Waits at most `patience` for a free one: then postgres.timeout (transient). A broken connection is not given back.
+    // Waits at most `patience` for a free one: then postgres.timeout (transient). A broken connection is not given
+    // back.
     Lease take(const StopToken& stop = {}, std::chrono::milliseconds patience = std::chrono::seconds(5));
 
 private:

@@ -1,8 +1,8 @@
 #include "redis/connection.hpp"
 
-#include <vector>
-
 #include "redis/resp.hpp"
+
+#include <vector>
 
 namespace headrace::redis {
 namespace {
@@ -170,6 +170,7 @@ struct Connection::State {
 };
 
 Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
 Connection::Connection(Connection&&) noexcept = default;
 Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
@@ -179,7 +180,8 @@ Connection Connection::connect(const Options& options, const StopToken& stop) {
     const auto deadline = Deadline::in(options.connect_timeout);
     std::unique_ptr<State> state;
     try {
-        auto stream = net::Stream::connect(options.address, options.tls ? &options.tls_options : nullptr, deadline, stop);
+        auto stream =
+            net::Stream::connect(options.address, options.tls ? &options.tls_options : nullptr, deadline, stop);
         state = std::make_unique<State>(std::move(stream), name, stop, options.reply_timeout);
     } catch (const Error& error) {
         if (error.code() == "net.cancelled" || error.code() == "net.tls") {

@@ -1,10 +1,15 @@
 // One connection to Redis: one thread at a time. Commands are formatted into a reused buffer and sent together; replies
-// come back in order. Any I/O failure, time-out or stop makes the connection dead (is_dead()): what was in flight has an
-// unknown fate, and whether to connect again is the caller's decision. Nothing is retried in here.
+// come back in order. Any I/O failure, time-out or stop makes the connection dead (is_dead()): what was in flight has
+// an unknown fate, and whether to connect again is the caller's decision. Nothing is retried in here.
 //
-// Errors: redis.connect, redis.timeout (transient), net.tls, redis.auth, redis.protocol, net.cancelled; error replies as
-// in error_of(). An error reply does not kill the connection.
+// Errors: redis.connect, redis.timeout (transient), net.tls, redis.auth, redis.protocol, net.cancelled; error replies
+// as in error_of(). An error reply does not kill the connection.
 #pragma once
+
+#include "base/deadline.hpp"
+#include "base/stop.hpp"
+#include "redis/options.hpp"
+#include "redis/reply.hpp"
 
 #include <cstddef>
 #include <initializer_list>
@@ -13,11 +18,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "base/deadline.hpp"
-#include "base/stop.hpp"
-#include "redis/options.hpp"
-#include "redis/reply.hpp"
 
 namespace headrace::redis {
 
@@ -47,11 +47,11 @@ public:
     void append_by_reference(Args args);
     // As above; one more last argument is the concatenation of `parts` (each referenced when large).
     void append_parts(Args args, Args parts);
-    void flush();  // writes all; waits at most the reply timeout for each piece of progress
-    Reply read_reply();                        // flushes first; error replies are values here
-    Reply read_reply(Deadline deadline);       // for blocking commands: their own patience
-    std::optional<Reply> try_read_reply();     // never blocks; nullopt when no whole reply has arrived
-    std::size_t pending() const;               // commands whose reply was not read yet
+    void flush();                           // writes all; waits at most the reply timeout for each piece of progress
+    Reply read_reply();                     // flushes first; error replies are values here
+    Reply read_reply(Deadline deadline);    // for blocking commands: their own patience
+    std::optional<Reply> try_read_reply();  // never blocks; nullopt when no whole reply has arrived
+    std::size_t pending() const;            // commands whose reply was not read yet
     std::size_t unsent_bytes() const;
 
     // For owners that poll themselves.

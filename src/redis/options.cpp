@@ -1,8 +1,8 @@
 #include "redis/options.hpp"
 
-#include <charconv>
-
 #include "base/error.hpp"
+
+#include <charconv>
 
 namespace headrace::redis {
 namespace {
@@ -22,7 +22,9 @@ Options parse_redis_url(std::string_view text) {
     auto url = net::parse_url(text);
     Options options;
     if (url.scheme != "redis" && url.scheme != "rediss" && !url.is_unix()) {
-        throw Error(ErrorKind::invalid, "config.invalid", "a Redis URL starts with redis://, rediss:// or redis+unix://");
+        throw Error(
+            ErrorKind::invalid, "config.invalid", "a Redis URL starts with redis://, rediss:// or redis+unix://"
+        );
     }
     options.tls = url.scheme == "rediss";
     options.address = url.address(6379);

@@ -1,13 +1,13 @@
 // Where a Redis server is and how to talk to it. Value type.
 #pragma once
 
-#include <chrono>
-#include <string>
-#include <string_view>
-
 #include "base/secret.hpp"
 #include "net/address.hpp"
 #include "net/stream.hpp"
+
+#include <chrono>
+#include <string>
+#include <string_view>
 
 namespace headrace::redis {
 
@@ -15,9 +15,9 @@ struct Options {
     net::Address address{.host = "127.0.0.1", .port = 6379, .unix_path = {}};
     bool tls = false;
     net::TlsOptions tls_options;
-    std::string user;  // empty: AUTH with the password alone (the "default" user)
-    Secret password;   // empty: no AUTH
-    int db = 0;        // SELECT when not 0
+    std::string user;         // empty: AUTH with the password alone (the "default" user)
+    Secret password;          // empty: no AUTH
+    int db = 0;               // SELECT when not 0
     std::string client_name;  // CLIENT SETNAME when not empty; no spaces, no control characters
     std::chrono::milliseconds connect_timeout{5'000};  // name, TCP, TLS and login together
     std::chrono::milliseconds reply_timeout{10'000};   // longest wait for one reply, and for one write

@@ -3,11 +3,11 @@
 // thrown by drain() and counted in errors().
 #pragma once
 
+#include "redis/connection.hpp"
+
 #include <cstddef>
 #include <functional>
 #include <optional>
-
-#include "redis/connection.hpp"
 
 namespace headrace::redis {
 
@@ -19,7 +19,9 @@ public:
     };
 
     explicit Pipeline(Connection& connection) : Pipeline(connection, Window{}) {}
+
     Pipeline(Connection& connection, Window window) : connection_(connection), window_(window) {}
+
     // Does not drain: the owner either called drain() or is unwinding from an error and must close the connection.
     ~Pipeline() = default;
     Pipeline(const Pipeline&) = delete;
@@ -38,6 +40,7 @@ public:
     void on_reply(std::function<void(Reply&&)> handler) { handler_ = std::move(handler); }
 
     std::size_t commands() const { return commands_; }  // added in all
+
     std::size_t errors() const { return errors_; }
 
 private:

@@ -93,8 +93,8 @@ Error error_of(const Reply& reply) {
     if (word == "NOAUTH" || word == "WRONGPASS" || word == "NOPERM") {
         return Error(ErrorKind::unauthorized, "redis.auth", text);
     }
-    constexpr std::array<std::string_view, 9> passing = {"LOADING",    "READONLY", "MISCONF",    "TRYAGAIN", "CLUSTERDOWN",
-                                                         "MASTERDOWN", "BUSY",     "NOREPLICAS", "UNBLOCKED"};
+    constexpr std::array<std::string_view, 9> passing = {
+        "LOADING", "READONLY", "MISCONF", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "BUSY", "NOREPLICAS", "UNBLOCKED"};
     const bool transient = std::find(passing.begin(), passing.end(), word) != passing.end();
     return Error(transient ? ErrorKind::transient : ErrorKind::permanent, "redis.command", text);
 }

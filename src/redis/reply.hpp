@@ -1,12 +1,12 @@
 // One answer of Redis. Owning value type, cheap to move; parsed by hiredis' reader straight into this form.
 #pragma once
 
+#include "base/error.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/error.hpp"
 
 namespace headrace::redis {
 
@@ -20,10 +20,15 @@ public:
     static Reply of_array(std::size_t count);  // `count` nils, to be filled through elements()
 
     Type type() const { return type_; }
+
     bool is_nil() const { return type_ == Type::nil; }
+
     bool is_error() const { return type_ == Type::error; }
+
     bool is_integer() const { return type_ == Type::integer; }
+
     bool is_array() const { return type_ == Type::array; }
+
     bool is_text() const { return type_ == Type::bulk || type_ == Type::status; }
 
     // Throw Error{permanent, "redis.protocol"} on another type: the server, or a script, is not the one we know.
@@ -44,8 +49,8 @@ private:
 };
 
 // What an error reply means: OOM → sink.redis_oom (transient); NOAUTH, WRONGPASS, NOPERM → redis.auth (unauthorized);
-// LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED → redis.command (transient);
-// else redis.command (permanent). The message is the server's text.
+// LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED → redis.command
+// (transient); else redis.command (permanent). The message is the server's text.
 Error error_of(const Reply& reply);
 
 // `reply` unless it is an error, which is thrown.

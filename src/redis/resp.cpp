@@ -106,8 +106,10 @@ struct RespReader::Handle {
         }
         reader->fn = &functions;
     }
+
     Handle(const Handle&) = delete;
     Handle& operator=(const Handle&) = delete;
+
     ~Handle() { redisReaderFree(reader); }
 
     [[noreturn]] void fail() const {
@@ -116,6 +118,7 @@ struct RespReader::Handle {
 };
 
 RespReader::RespReader() : handle_(std::make_unique<Handle>()) {}
+
 RespReader::RespReader(RespReader&&) noexcept = default;
 RespReader& RespReader::operator=(RespReader&&) noexcept = default;
 RespReader::~RespReader() = default;

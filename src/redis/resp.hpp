@@ -1,6 +1,8 @@
 // RESP2 as bytes: commands out, replies in. No I/O.
 #pragma once
 
+#include "redis/reply.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,8 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "redis/reply.hpp"
 
 namespace headrace::redis {
 

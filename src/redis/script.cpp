@@ -1,18 +1,18 @@
 #include "redis/script.hpp"
 
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include "base/encoding.hpp"
+#include "redis/resp.hpp"
+
 #include <openssl/sha.h>
 
 #include <vector>
 
-#include "base/encoding.hpp"
-#include "redis/resp.hpp"
-
 namespace headrace::redis {
 namespace {
 
-// The old one-shot calls on purpose: the EVP interface loads OpenSSL's providers and configuration, three megabytes of an
-// idle worker, for the names of fifty scripts. SHA-1 is Redis' choice and no security depends on it.
+// The old one-shot calls on purpose: the EVP interface loads OpenSSL's providers and configuration, three megabytes of
+// an idle worker, for the names of fifty scripts. SHA-1 is Redis' choice and no security depends on it.
 std::string sha1_hex(std::string_view text) {
     std::string digest(SHA_DIGEST_LENGTH, '\0');
     SHA_CTX context;
@@ -67,7 +67,9 @@ void load(Connection& connection, std::span<const Script* const> scripts) {
         if (reply.is_error() && !failure) {
             failure = error_of(reply);
         } else if (!reply.is_error() && reply.str() != script->sha1) {
-            throw Error(ErrorKind::permanent, "redis.protocol", "Redis computes another SHA1 for script " + script->name);
+            throw Error(
+                ErrorKind::permanent, "redis.protocol", "Redis computes another SHA1 for script " + script->name
+            );
         }
     }
     if (failure) {

@@ -1,11 +1,12 @@
-// A Lua script called by its SHA1. One text is one Script; a server that forgot it (restart, SCRIPT FLUSH) is told again.
+// A Lua script called by its SHA1. One text is one Script; a server that forgot it (restart, SCRIPT FLUSH) is told
+// again.
 #pragma once
+
+#include "redis/connection.hpp"
 
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "redis/connection.hpp"
 
 namespace headrace::redis {
 

@@ -1,12 +1,12 @@
 #include "run/attempt.hpp"
 
-#include <fmt/core.h>
-
-#include <algorithm>
-
 #include "base/killpoint.hpp"
 #include "base/units.hpp"
 #include "run/read_ahead.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace headrace::run {
 namespace {
@@ -16,7 +16,9 @@ template <class Type>
 const Type& find_type(const std::vector<Type>& types, std::string_view name) {
     const auto it = std::find_if(types.begin(), types.end(), [&](const Type& t) { return t.name == name; });
     if (it == types.end()) {
-        throw Error(ErrorKind::invalid, "pipeline.invalid", fmt::format("this worker does not know the type `{}`", name));
+        throw Error(
+            ErrorKind::invalid, "pipeline.invalid", fmt::format("this worker does not know the type `{}`", name)
+        );
     }
     return *it;
 }
@@ -29,19 +31,33 @@ void check_contract(const std::vector<data::Field>& declared, const data::Schema
     for (const auto& field : declared) {
         const auto at = actual.index_of(field.name);
         if (!at) {
-            throw Error(ErrorKind::permanent, "source.schema", fmt::format("the declared column `{}` does not come", field.name));
+            throw Error(
+                ErrorKind::permanent, "source.schema", fmt::format("the declared column `{}` does not come", field.name)
+            );
         }
         const auto& found = actual.fields[*at];
         if (found.kind != field.kind) {
-            throw Error(ErrorKind::permanent, "source.schema",
-                        fmt::format("column `{}` is {} and not {} as declared", field.name, data::to_string(found.kind),
-                                    data::to_string(field.kind)));
+            throw Error(
+                ErrorKind::permanent,
+                "source.schema",
+                fmt::format(
+                    "column `{}` is {} and not {} as declared",
+                    field.name,
+                    data::to_string(found.kind),
+                    data::to_string(field.kind)
+                )
+            );
         }
     }
     for (const auto& field : actual.fields) {
-        const auto known = std::find_if(declared.begin(), declared.end(), [&](const data::Field& d) { return d.name == field.name; });
+        const auto known =
+            std::find_if(declared.begin(), declared.end(), [&](const data::Field& d) { return d.name == field.name; });
         if (known == declared.end()) {
-            throw Error(ErrorKind::permanent, "source.schema", fmt::format("a column `{}` comes that is not declared", field.name));
+            throw Error(
+                ErrorKind::permanent,
+                "source.schema",
+                fmt::format("a column `{}` comes that is not declared", field.name)
+            );
         }
     }
 }
@@ -55,9 +71,8 @@ public:
         body();
         spent_ += Deadline::Clock::now() - start;
     }
-    std::string text() const {
-        return "busy " + format_duration(std::chrono::duration_cast<milliseconds>(spent_));
-    }
+
+    std::string text() const { return "busy " + format_duration(std::chrono::duration_cast<milliseconds>(spent_)); }
 
 private:
     Deadline::Clock::duration spent_{};
@@ -73,8 +88,15 @@ std::vector<OutputSpec> output_specs(const pipeline::Registry& registry, const p
     return specs;
 }
 
-Attempt::Attempt(Services& services, const RunHead& head, const pipeline::Definition& definition, const Claim& claim, Journal& journal,
-                 StopSource stop, Deadline deadline)
+Attempt::Attempt(
+    Services& services,
+    const RunHead& head,
+    const pipeline::Definition& definition,
+    const Claim& claim,
+    Journal& journal,
+    StopSource stop,
+    Deadline deadline
+)
     : services_(services),
       head_(head),
       definition_(definition),
@@ -97,7 +119,9 @@ void Attempt::log(std::string_view level, std::string_view step, std::string mes
 }
 
 Decision Attempt::run() {
-    log("info", "", fmt::format("attempt {} of {} by {}", claim_.attempt, head_.max_attempts, services_.keeper.identity().name));
+    log("info",
+        "",
+        fmt::format("attempt {} of {} by {}", claim_.attempt, head_.max_attempts, services_.keeper.identity().name));
     journal_.begin("resolve");
     resolve();
     journal_.done("resolve", 0, 0);
@@ -137,8 +161,12 @@ void Attempt::read_and_stage() {
         .deadline = deadline_,
         .run_id = head_.run_id,
         .attempt_id = claim_.attempt_id,
-        .log = [this](std::string_view level, std::string message) { log(level, journal_.running_step(), std::move(message)); }};
-    ReadAhead source([&] { return source_type.make(definition_.source, source_credential_); }, context, stop_, journal_);
+        .log = [this](std::string_view level, std::string message) {
+            log(level, journal_.running_step(), std::move(message));
+        }};
+    ReadAhead source(
+        [&] { return source_type.make(definition_.source, source_credential_); }, context, stop_, journal_
+    );
 
     auto schema = source.schema();
     check_contract(definition_.columns, schema);
@@ -149,14 +177,16 @@ void Attempt::read_and_stage() {
         check->prepare(schema);
     }
     for (std::size_t i = 0; i < sinks_.size(); ++i) {
-        sinks_[i]->open({.stop = stop_.token(),
-                         .deadline = deadline_,
-                         .pipeline = definition_.name,
-                         .run_id = head_.run_id,
-                         .attempt_id = claim_.attempt_id,
-                         .output_id = std::to_string(claim_.outputs.at(i).id),
-                         .log = [this](std::string_view level, std::string message) { log(level, "stage", std::move(message)); }},
-                        schema);
+        sinks_[i]->open(
+            {.stop = stop_.token(),
+             .deadline = deadline_,
+             .pipeline = definition_.name,
+             .run_id = head_.run_id,
+             .attempt_id = claim_.attempt_id,
+             .output_id = std::to_string(claim_.outputs.at(i).id),
+             .log = [this](std::string_view level, std::string message) { log(level, "stage", std::move(message)); }},
+            schema
+        );
     }
     for (const auto* step : {"transform", "check", "stage"}) {
         journal_.begin(step);
@@ -236,7 +266,9 @@ Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
             decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_);
             known = true;
         } catch (const postgres::CommitUnknown& e) {
-            log("warn", "commit", fmt::format("the answer to COMMIT was lost ({}); asking Postgres what it decided", e.message()));
+            log("warn",
+                "commit",
+                fmt::format("the answer to COMMIT was lost ({}); asking Postgres what it decided", e.message()));
             // Until we know, the staging may be what the ledger points at: it must not be discarded.
             decided_ = true;
             const auto found = verdict(*services_.db.take(), head_.run_id, claim_.attempt_id);
@@ -248,7 +280,9 @@ Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
     if (decision == Decision::committed) {
         decided_ = true;
         journal_.done("commit", rows_out_, journal_.bytes_written);
-        log("info", "commit", fmt::format("committed {} rows into {} output{}", rows_out_, sealed.size(), sealed.size() == 1 ? "" : "s"));
+        log("info",
+            "commit",
+            fmt::format("committed {} rows into {} output{}", rows_out_, sealed.size(), sealed.size() == 1 ? "" : "s"));
     }
     return decision;
 }

@@ -1,12 +1,12 @@
 // One try of a run between claim and decision: the straight line of the data. Lives on the run's thread.
 #pragma once
 
+#include "pipeline/definition.hpp"
+#include "run/executor.hpp"
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "pipeline/definition.hpp"
-#include "run/executor.hpp"
 
 namespace headrace::run {
 
@@ -15,8 +15,15 @@ std::vector<OutputSpec> output_specs(const pipeline::Registry& registry, const p
 
 class Attempt {
 public:
-    Attempt(Services& services, const RunHead& head, const pipeline::Definition& definition, const Claim& claim, Journal& journal,
-            StopSource stop, Deadline deadline);
+    Attempt(
+        Services& services,
+        const RunHead& head,
+        const pipeline::Definition& definition,
+        const Claim& claim,
+        Journal& journal,
+        StopSource stop,
+        Deadline deadline
+    );
     ~Attempt();  // discards what was staged unless it was decided
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;

@@ -1,11 +1,12 @@
 #include "run/catalog.hpp"
 
+#include "run/attempt.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <filesystem>
 
-#include "run/attempt.hpp"
+#include <filesystem>
 
 namespace headrace::run {
 namespace {
@@ -20,22 +21,28 @@ json::value schedule_json(const Definition& definition) {
         return nullptr;
     }
     const auto& s = *definition.schedule;
-    return {{"cron", s.cron},
-            {"timezone", s.timezone},
-            {"jitterMs", s.jitter.count()},
-            {"catchup", schedule::to_string(s.catchup)},
-            {"catchupWindowMs", s.catchup_window.count()},
-            {"overlap", schedule::to_string(s.overlap)}};
+    return {
+        {"cron", s.cron},
+        {"timezone", s.timezone},
+        {"jitterMs", s.jitter.count()},
+        {"catchup", schedule::to_string(s.catchup)},
+        {"catchupWindowMs", s.catchup_window.count()},
+        {"overlap", schedule::to_string(s.overlap)}};
 }
 
 // The row lock serialises loaders; the text decides whether anything is new.
 std::optional<CatalogChange> sync_one(Connection& c, const pipeline::Registry& registry, const Definition& definition) {
     CatalogChange change{.pipeline = definition.name};
-    c.exec("insert into etl_pipelines (name, definition_version, summary) values ($1, 0, '{}') on conflict (name) do nothing",
-           {definition.name});
+    c.exec(
+        "insert into etl_pipelines (name, definition_version, summary) values ($1, 0, '{}') on conflict (name) do "
+        "nothing",
+        {definition.name}
+    );
     const auto row = c.exec(
-        "select p.definition_version, p.removed, d.text, p.summary::text = ($2::jsonb)::text as same_summary from etl_pipelines p"
-        " left join etl_definitions d on d.pipeline = p.name and d.version = p.definition_version where p.name = $1 for update of p",
+        "select p.definition_version, p.removed, d.text, p.summary::text = ($2::jsonb)::text as same_summary from "
+        "etl_pipelines p"
+        " left join etl_definitions d on d.pipeline = p.name and d.version = p.definition_version where p.name = $1 "
+        "for update of p",
         {definition.name, summary_json(definition)}
     );
     change.added = row.integer(0, "definition_version") == 0;
@@ -46,20 +53,31 @@ std::optional<CatalogChange> sync_one(Connection& c, const pipeline::Registry& r
     }
     if (!same_text) {
         ++change.version;
-        c.exec("insert into etl_definitions (pipeline, version, text) values ($1, $2, $3)",
-               {definition.name, change.version, definition.text});
+        c.exec(
+            "insert into etl_definitions (pipeline, version, text) values ($1, $2, $3)",
+            {definition.name, change.version, definition.text}
+        );
     }
-    c.exec("update etl_pipelines set definition_version = $2, summary = $3, removed = false, version = version + 1, updated_at = now(),"
-           " slots_through = case when removed then now() else slots_through end where name = $1",
-           {definition.name, change.version, summary_json(definition)});
+    c.exec(
+        "update etl_pipelines set definition_version = $2, summary = $3, removed = false, version = version + 1, "
+        "updated_at = now(),"
+        " slots_through = case when removed then now() else slots_through end where name = $1",
+        {definition.name, change.version, summary_json(definition)}
+    );
     std::vector<std::string> names;
     for (const auto& spec : output_specs(registry, definition)) {
-        c.exec("insert into etl_outputs (pipeline, name, kind) values ($1, $2, $3) on conflict (pipeline, name) do update set"
-               " removed = false",
-               {definition.name, spec.name, spec.kind});
+        c.exec(
+            "insert into etl_outputs (pipeline, name, kind) values ($1, $2, $3) on conflict (pipeline, name) do update "
+            "set"
+            " removed = false",
+            {definition.name, spec.name, spec.kind}
+        );
         names.push_back(spec.name);
     }
-    c.exec("update etl_outputs set removed = true where pipeline = $1 and not name = any($2)", {definition.name, Param::array(names)});
+    c.exec(
+        "update etl_outputs set removed = true where pipeline = $1 and not name = any($2)",
+        {definition.name, Param::array(names)}
+    );
     return change;
 }
 
@@ -80,21 +98,23 @@ std::string summary_json(const Definition& definition) {
         }
         sinks.push_back(std::move(one));
     }
-    json::object out{{"description", definition.description},
-                     {"owner", definition.owner},
-                     {"tags", json::array(definition.tags.begin(), definition.tags.end())},
-                     {"enabled", definition.enabled},
-                     {"schedule", schedule_json(definition)},
-                     {"source", {{"type", definition.source.type}, {"credential", definition.source.credential}}},
-                     {"sinks", std::move(sinks)},
-                     {"maxAttempts", definition.retry.attempts},
-                     {"timeoutMs", definition.timeout.count()}};
-    out["freshWithinMs"] = definition.fresh_within ? json::value(definition.fresh_within->count()) : json::value(nullptr);
+    json::object out{
+        {"description", definition.description},
+        {"owner", definition.owner},
+        {"tags", json::array(definition.tags.begin(), definition.tags.end())},
+        {"enabled", definition.enabled},
+        {"schedule", schedule_json(definition)},
+        {"source", {{"type", definition.source.type}, {"credential", definition.source.credential}}},
+        {"sinks", std::move(sinks)},
+        {"maxAttempts", definition.retry.attempts},
+        {"timeoutMs", definition.timeout.count()}};
+    out["freshWithinMs"] =
+        definition.fresh_within ? json::value(definition.fresh_within->count()) : json::value(nullptr);
     return json::serialize(out);
 }
 
-std::vector<CatalogChange> sync_catalog(Connection& db, const pipeline::Registry& registry,
-                                        const std::vector<pipeline::ParseResult>& files) {
+std::vector<CatalogChange>
+sync_catalog(Connection& db, const pipeline::Registry& registry, const std::vector<pipeline::ParseResult>& files) {
     std::vector<CatalogChange> changes;
     std::vector<std::string> present;
     for (const auto& file : files) {
@@ -111,12 +131,15 @@ std::vector<CatalogChange> sync_catalog(Connection& db, const pipeline::Registry
         }
     }
     const auto gone = db.exec(
-        "update etl_pipelines set removed = true, version = version + 1, updated_at = now() where not removed and not name = any($1)"
+        "update etl_pipelines set removed = true, version = version + 1, updated_at = now() where not removed and not "
+        "name = any($1)"
         " returning name, definition_version",
         {Param::array(present)}
     );
     for (std::size_t i = 0; i < gone.rows(); ++i) {
-        changes.push_back({std::string(gone.text(i, "name")), false, true, static_cast<int>(gone.integer(i, "definition_version"))});
+        changes.push_back(
+            {std::string(gone.text(i, "name")), false, true, static_cast<int>(gone.integer(i, "definition_version"))}
+        );
     }
     return changes;
 }

@@ -3,18 +3,18 @@
 // Every change is written to etl_audit with its actor.
 #pragma once
 
+#include "postgres/connection.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
-
-#include "postgres/connection.hpp"
 
 namespace headrace::run {
 
 struct TriggerRequest {
     std::string pipeline;
-    std::string trigger = "manual";              // manual | api | retry | queue | republish
-    std::string by;                              // actor, shown in history
+    std::string trigger = "manual";  // manual | api | retry | queue | republish
+    std::string by;                  // actor, shown in history
     std::optional<std::string> reason;
     std::optional<std::string> idempotency_key;  // same key = same run
     std::optional<std::string> retry_of;         // run id
@@ -26,8 +26,8 @@ struct Triggered {
     bool created = true;  // false: the idempotency key was seen before
 };
 
-// Throws pipeline.not_found, pipeline.paused (invalid; republish and forced pass), run.already_active (invalid) when the
-// pipeline's overlap policy is skip and a run is queued, running or committed.
+// Throws pipeline.not_found, pipeline.paused (invalid; republish and forced pass), run.already_active (invalid) when
+// the pipeline's overlap policy is skip and a run is queued, running or committed.
 Triggered trigger_run(postgres::Connection& db, const TriggerRequest& request);
 
 // queued → cancelled at once; running → cancel_requested, the worker stops within a second or two.
@@ -36,20 +36,29 @@ Triggered trigger_run(postgres::Connection& db, const TriggerRequest& request);
 std::string cancel_run(postgres::Connection& db, std::string_view run_id, std::string_view by);
 
 // A new run of the same pipeline. Throws run.not_found, and run.already_active as trigger_run.
-Triggered retry_run(postgres::Connection& db, std::string_view run_id, std::string_view by,
-                    std::optional<std::string> idempotency_key);
+Triggered retry_run(
+    postgres::Connection& db,
+    std::string_view run_id,
+    std::string_view by,
+    std::optional<std::string> idempotency_key
+);
 
 struct PipelineChange {
     std::optional<bool> paused;
     std::optional<std::string> reason;
-    bool revert_schedule = false;                // back to the file
-    std::optional<std::string> cron;             // both or none; already checked by the caller
+    bool revert_schedule = false;     // back to the file
+    std::optional<std::string> cron;  // both or none; already checked by the caller
     std::optional<std::string> timezone;
 };
 
 // Compare-and-set on version. Returns the new version, nullopt when `version` is not the current one (edit conflict).
 // Throws pipeline.not_found. Resuming moves slots_through to now unless the catch-up policy says otherwise.
-std::optional<std::int64_t> change_pipeline(postgres::Connection& db, std::string_view pipeline, std::int64_t version,
-                                            const PipelineChange& change, std::string_view by);
+std::optional<std::int64_t> change_pipeline(
+    postgres::Connection& db,
+    std::string_view pipeline,
+    std::int64_t version,
+    const PipelineChange& change,
+    std::string_view by
+);
 
 }  // namespace headrace::run

@@ -1,9 +1,9 @@
 #include "run/dispatcher.hpp"
 
+#include "base/killpoint.hpp"
+
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-
-#include "base/killpoint.hpp"
 
 namespace headrace::run {
 namespace {
@@ -33,8 +33,11 @@ std::size_t dispatch(postgres::Connection& db, bullmq::Queue& queue, std::size_t
         );
         for (std::size_t i = 0; i < rows.rows(); ++i) {
             if (rows.text(i, "state") == "queued") {
-                boost::json::object data{{"runId", rows.text(i, "run_id")}, {"pipeline", rows.text(i, "pipeline")},
-                                         {"trigger", rows.text(i, "trigger")}, {"scheduledFor", nullptr}};
+                boost::json::object data{
+                    {"runId", rows.text(i, "run_id")},
+                    {"pipeline", rows.text(i, "pipeline")},
+                    {"trigger", rows.text(i, "trigger")},
+                    {"scheduledFor", nullptr}};
                 if (!rows.is_null(i, "slot")) {
                     data["scheduledFor"] = rows.text(i, "slot");
                 }

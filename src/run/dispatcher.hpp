@@ -1,12 +1,12 @@
 // Sends what the outbox holds to the queue: for every unsent row one BullMQ job {"runId","pipeline","trigger",
-// "scheduledFor"} with a deterministic id, then marks it sent. Safe to run anywhere, any number of times: BullMQ ignores
-// an id that exists, and a job that comes twice meets the ledger.
+// "scheduledFor"} with a deterministic id, then marks it sent. Safe to run anywhere, any number of times: BullMQ
+// ignores an id that exists, and a job that comes twice meets the ledger.
 #pragma once
-
-#include <cstddef>
 
 #include "bullmq/queue.hpp"
 #include "postgres/connection.hpp"
+
+#include <cstddef>
 
 namespace headrace::run {
 

@@ -7,7 +7,8 @@ namespace headrace::run {
 bool check_epoch(postgres::Connection& db) {
     // The timeline comes from the WAL position: right after a promotion pg_control still shows the old one.
     const auto row = db.exec(
-        "select (select system_identifier::text from pg_control_system()) as id, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+        "select (select system_identifier::text from pg_control_system()) as id, "
+        "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
         " as timeline, m.system_identifier, m.timeline as known_timeline from etl_meta m"
     );
     const auto id = std::string(row.text(0, "id"));
@@ -18,7 +19,8 @@ bool check_epoch(postgres::Connection& db) {
         return false;
     }
     const auto raised = db.exec(
-        "update etl_meta set epoch = epoch + case when system_identifier = '' then 0 else 1 end, system_identifier = $1, timeline = $2"
+        "update etl_meta set epoch = epoch + case when system_identifier = '' then 0 else 1 end, system_identifier = "
+        "$1, timeline = $2"
         " where system_identifier = $3 and timeline = $4",
         {id, timeline, known_id, known_timeline}
     );

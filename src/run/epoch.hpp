@@ -1,5 +1,5 @@
-// Notices that this Postgres is another one than the one that decided so far (failover to a standby, restore from backup)
-// and raises the epoch, so that Redis takes this server's generations although their seq may be smaller.
+// Notices that this Postgres is another one than the one that decided so far (failover to a standby, restore from
+// backup) and raises the epoch, so that Redis takes this server's generations although their seq may be smaller.
 #pragma once
 
 #include "postgres/connection.hpp"

@@ -3,8 +3,22 @@
 namespace headrace::run {
 
 void append_event(redis::Connection& redis, std::string_view stream, const Event& event) {
-    redis.append({"XADD", stream, "MAXLEN", "~", "20000", "*", "type", event.type, "run", event.run_id, "pipeline", event.pipeline,
-                  "data", event.data.empty() ? std::string_view("{}") : std::string_view(event.data)});
+    redis.append(
+        {"XADD",
+         stream,
+         "MAXLEN",
+         "~",
+         "20000",
+         "*",
+         "type",
+         event.type,
+         "run",
+         event.run_id,
+         "pipeline",
+         event.pipeline,
+         "data",
+         event.data.empty() ? std::string_view("{}") : std::string_view(event.data)}
+    );
 }
 
 bool publish_event(redis::Connection& redis, std::string_view stream, const Event& event) noexcept {

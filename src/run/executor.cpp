@@ -1,15 +1,15 @@
 #include "run/executor.hpp"
 
-#include <fmt/core.h>
-
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-
 #include "base/killpoint.hpp"
 #include "base/log.hpp"
 #include "pipeline/parse.hpp"
 #include "run/attempt.hpp"
 #include "run/publisher.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <fmt/core.h>
 
 namespace headrace::run {
 namespace {
@@ -31,7 +31,8 @@ Error translate(const Error& error, const StopToken& stop, std::chrono::millisec
     }
     const auto reason = stop.reason();
     if (reason == stop_timeout) {
-        return {ErrorKind::transient, "run.timeout", fmt::format("the run took longer than {} s", timeout.count() / 1000)};
+        return {
+            ErrorKind::transient, "run.timeout", fmt::format("the run took longer than {} s", timeout.count() / 1000)};
     }
     if (reason == stop_cancelled) {
         return {ErrorKind::cancelled, "run.cancelled", "cancelled"};
@@ -55,7 +56,13 @@ public:
         definition_ = std::move(parsed.definition);
         {
             auto db = services_.db.take();
-            claim_ = claim(*db, head_.run_id, services_.keeper.identity(), output_specs(services_.registry, definition_), services_.lease);
+            claim_ = claim(
+                *db,
+                head_.run_id,
+                services_.keeper.identity(),
+                output_specs(services_.registry, definition_),
+                services_.lease
+            );
         }
         switch (claim_.outcome) {
             case ClaimOutcome::busy:
@@ -80,8 +87,9 @@ private:
     }
 
     Done attempt() {
-        const auto journal = std::make_shared<Journal>(head_.run_id, head_.pipeline, claim_.attempt_id, claim_.attempt,
-                                                       claim_.last_log_seq, services_.redactor);
+        const auto journal = std::make_shared<Journal>(
+            head_.run_id, head_.pipeline, claim_.attempt_id, claim_.attempt, claim_.last_log_seq, services_.redactor
+        );
         services_.journal.open(journal);
         StopSource stop;
         auto decision = Decision::fenced;
@@ -102,8 +110,9 @@ private:
             return done;
         }
         if (!error) {
-            error = decision == Decision::cancelled ? Error(ErrorKind::cancelled, "run.cancelled", "cancelled")
-                                                    : Error(ErrorKind::cancelled, "run.fenced", "another attempt has taken over");
+            error = decision == Decision::cancelled
+                        ? Error(ErrorKind::cancelled, "run.cancelled", "cancelled")
+                        : Error(ErrorKind::cancelled, "run.fenced", "another attempt has taken over");
         }
         return end(journal, *error, stop.token());
     }
@@ -124,11 +133,26 @@ private:
         }
         const auto& retry = definition_.retry;
         close(journal);
-        const auto ending = end_attempt(*services_.db.take(), head_.run_id, claim_.attempt_id, error, step, line, retry.backoff,
-                                        retry.max, journal->counters());
+        const auto ending = end_attempt(
+            *services_.db.take(),
+            head_.run_id,
+            claim_.attempt_id,
+            error,
+            step,
+            line,
+            retry.backoff,
+            retry.max,
+            journal->counters()
+        );
         services_.journal.state_changed(head_.run_id, head_.pipeline);
-        log::info("attempt ended", {{"run", head_.run_id}, {"pipeline", head_.pipeline}, {"attempt", std::to_string(claim_.attempt)},
-                                    {"state", ending.state}, {"code", error.code()}});
+        log::info(
+            "attempt ended",
+            {{"run", head_.run_id},
+             {"pipeline", head_.pipeline},
+             {"attempt", std::to_string(claim_.attempt)},
+             {"state", ending.state},
+             {"code", error.code()}}
+        );
         if (ending.state == "queued") {
             return again(ending.wait);
         }
@@ -148,7 +172,11 @@ private:
             auto db = services_.db.take();
             auto cache = redis::Connection::connect(services_.cache, job_stop_);
             if (!publish_run(*db, cache, head_.run_id)) {
-                throw Error(ErrorKind::transient, "redis.command", "the staged rows are gone and no copy is kept: the source is read again");
+                throw Error(
+                    ErrorKind::transient,
+                    "redis.command",
+                    "the staged rows are gone and no copy is kept: the source is read again"
+                );
             }
         } catch (...) {
             const auto error = as_error(std::current_exception());
@@ -189,8 +217,9 @@ Done Executor::execute(const Delivery& delivery, const StopToken& job_stop) {
         head = read_head(*db, delivery);
     }
     if (!head) {
-        return {.kind = Done::Kind::failed,
-                .text = fmt::format("pipeline.not_found: there is no pipeline {}", delivery.pipeline)};
+        return {
+            .kind = Done::Kind::failed,
+            .text = fmt::format("pipeline.not_found: there is no pipeline {}", delivery.pipeline)};
     }
     return Execution(services_, *head, job_stop).run();
 }

@@ -1,11 +1,7 @@
 // Runs one delivery of the queue to its end: claim, the straight line source → transforms → checks → sinks, proof and
-// guards, seal, decide, publish. Called on a queue slot's thread, which is the run's thread; holds no state between runs.
-// This is the one place that catches what a run throws.
+// guards, seal, decide, publish. Called on a queue slot's thread, which is the run's thread; holds no state between
+// runs. This is the one place that catches what a run throws.
 #pragma once
-
-#include <functional>
-#include <memory>
-#include <string>
 
 #include "base/redactor.hpp"
 #include "base/stop.hpp"
@@ -15,6 +11,10 @@
 #include "run/journal.hpp"
 #include "run/lease_keeper.hpp"
 #include "run/ledger.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
 
 namespace headrace::run {
 

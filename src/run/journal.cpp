@@ -1,8 +1,8 @@
 #include "run/journal.hpp"
 
-#include <algorithm>
-
 #include "base/json_text.hpp"
+
+#include <algorithm>
 
 namespace headrace::run {
 namespace {
@@ -22,8 +22,14 @@ std::string clean(std::string text) {
 
 }  // namespace
 
-Journal::Journal(std::string run_id, std::string pipeline, std::string attempt_id, int attempt, std::int64_t last_seq,
-                 std::shared_ptr<const Redactor> redactor)
+Journal::Journal(
+    std::string run_id,
+    std::string pipeline,
+    std::string attempt_id,
+    int attempt,
+    std::int64_t last_seq,
+    std::shared_ptr<const Redactor> redactor
+)
     : run_id_(std::move(run_id)),
       pipeline_(std::move(pipeline)),
       attempt_id_(std::move(attempt_id)),
@@ -69,7 +75,13 @@ std::int64_t Journal::log(std::string_view level, std::string_view step, std::st
         return last_seq_;
     }
     if (dropped_ > 0) {
-        lines_.push_back({++last_seq_, now(), "warn", "", std::to_string(dropped_) + " log lines were dropped: Postgres did not take them"});
+        lines_.push_back(
+            {++last_seq_,
+             now(),
+             "warn",
+             "",
+             std::to_string(dropped_) + " log lines were dropped: Postgres did not take them"}
+        );
         dropped_ = 0;
     }
     lines_.push_back({++last_seq_, now(), std::string(level), std::string(step), std::move(text)});
@@ -82,12 +94,13 @@ std::string Journal::running_step() const {
 }
 
 Counters Journal::counters() const {
-    return {.rows_read = rows_read,
-            .rows_written = rows_written,
-            .rows_rejected = rows_rejected,
-            .rows_filtered = rows_filtered,
-            .bytes_read = bytes_read,
-            .bytes_written = bytes_written};
+    return {
+        .rows_read = rows_read,
+        .rows_written = rows_written,
+        .rows_rejected = rows_rejected,
+        .rows_filtered = rows_filtered,
+        .bytes_read = bytes_read,
+        .bytes_written = bytes_written};
 }
 
 }  // namespace headrace::run

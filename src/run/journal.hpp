@@ -1,7 +1,13 @@
-// What an attempt tells while it runs: steps, log lines, counters. Each call only notes it; one writer thread per worker
-// puts the notes of all attempts into Postgres (several times a second, one transaction) and tells the live stream.
-// What was written survives a killed worker; what is not written yet when Postgres is away waits, bounded.
+// What an attempt tells while it runs: steps, log lines, counters. Each call only notes it; one writer thread per
+// worker puts the notes of all attempts into Postgres (several times a second, one transaction) and tells the live
+// stream. What was written survives a killed worker; what is not written yet when Postgres is away waits, bounded.
 #pragma once
+
+#include "base/redactor.hpp"
+#include "base/time.hpp"
+#include "postgres/connection.hpp"
+#include "redis/options.hpp"
+#include "run/ledger.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -12,12 +18,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "base/redactor.hpp"
-#include "base/time.hpp"
-#include "postgres/connection.hpp"
-#include "redis/options.hpp"
-#include "run/ledger.hpp"
 
 namespace headrace::run {
 
@@ -41,8 +41,14 @@ struct LogLine {
 // Notes of one attempt. Thread-safe. Counters may be bumped from the threads of the run without a lock.
 class Journal {
 public:
-    Journal(std::string run_id, std::string pipeline, std::string attempt_id, int attempt, std::int64_t last_seq,
-            std::shared_ptr<const Redactor> redactor);
+    Journal(
+        std::string run_id,
+        std::string pipeline,
+        std::string attempt_id,
+        int attempt,
+        std::int64_t last_seq,
+        std::shared_ptr<const Redactor> redactor
+    );
 
     void begin(std::string_view step);
     // rows and bytes of the step so far; kept until the next write.
@@ -73,12 +79,12 @@ private:
     mutable std::mutex mutex_;
     std::int64_t last_seq_;
     std::vector<LogLine> lines_;
-    std::map<std::string, StepNote, std::less<>> steps_;   // changed since the last write
-    std::map<std::string, StepNote, std::less<>> known_;   // all
+    std::map<std::string, StepNote, std::less<>> steps_;  // changed since the last write
+    std::map<std::string, StepNote, std::less<>> known_;  // all
     std::vector<std::string> open_;
     std::uint64_t dropped_ = 0;
-    Counters written_;                                     // as of the last progress point
-    bool zero_written_ = false;                            // the point at the start, without which nothing has a rate
+    Counters written_;           // as of the last progress point
+    bool zero_written_ = false;  // the point at the start, without which nothing has a rate
 };
 
 class JournalWriter {
@@ -86,7 +92,7 @@ public:
     struct Options {
         postgres::ConnectOptions db;
         redis::Options redis;
-        std::string stream;                             // of live events
+        std::string stream;  // of live events
         std::chrono::milliseconds interval{250};
     };
 

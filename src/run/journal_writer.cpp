@@ -1,17 +1,18 @@
-#include <fmt/core.h>
-
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-#include <condition_variable>
-#include <deque>
-#include <thread>
-#include <utility>
-
 #include "base/log.hpp"
 #include "redis/connection.hpp"
 #include "run/events.hpp"
 #include "run/journal.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <fmt/core.h>
+
+#include <condition_variable>
+#include <deque>
+#include <thread>
+#include <utility>
 
 namespace headrace::run {
 namespace {
@@ -23,15 +24,19 @@ json::value time_or_null(const std::optional<Timestamp>& time) {
 }
 
 constexpr std::string_view insert_lines =
-    "insert into etl_logs (run_id, seq, attempt, at, level, step, message) select run, seq, attempt, at, level, step, message"
-    " from jsonb_to_recordset($1::jsonb) as x(run uuid, seq bigint, attempt int, at timestamptz, level text, step text, message text)"
+    "insert into etl_logs (run_id, seq, attempt, at, level, step, message) select run, seq, attempt, at, level, step, "
+    "message"
+    " from jsonb_to_recordset($1::jsonb) as x(run uuid, seq bigint, attempt int, at timestamptz, level text, step "
+    "text, message text)"
     " on conflict do nothing";
 
 constexpr std::string_view upsert_steps =
     "insert into etl_steps (run_id, attempt, step, state, started_at, finished_at, rows, bytes, detail)"
     " select run, attempt, step, state, started, finished, rows, bytes, detail from jsonb_to_recordset($1::jsonb)"
-    " as x(run uuid, attempt int, step text, state text, started timestamptz, finished timestamptz, rows bigint, bytes bigint, detail text)"
-    " on conflict (run_id, attempt, step) do update set state = excluded.state, finished_at = excluded.finished_at, rows = excluded.rows,"
+    " as x(run uuid, attempt int, step text, state text, started timestamptz, finished timestamptz, rows bigint, bytes "
+    "bigint, detail text)"
+    " on conflict (run_id, attempt, step) do update set state = excluded.state, finished_at = excluded.finished_at, "
+    "rows = excluded.rows,"
     " bytes = excluded.bytes, detail = excluded.detail";
 
 constexpr std::string_view insert_progress =
@@ -41,7 +46,8 @@ constexpr std::string_view insert_progress =
 
 // Counters of a run that is still this attempt's; the final ones are written with the verdict.
 constexpr std::string_view update_runs =
-    "update etl_runs r set rows_read = x.rr, rows_written = x.rw, rows_rejected = x.rj, rows_filtered = x.rf, bytes_read = x.br,"
+    "update etl_runs r set rows_read = x.rr, rows_written = x.rw, rows_rejected = x.rj, rows_filtered = x.rf, "
+    "bytes_read = x.br,"
     " bytes_written = x.bw from jsonb_to_recordset($1::jsonb)"
     " as x(run uuid, aid uuid, rr bigint, rw bigint, rj bigint, rf bigint, br bigint, bw bigint)"
     " where r.run_id = x.run and r.attempt_id = x.aid and r.state = 'running'";
@@ -71,7 +77,7 @@ struct JournalWriter::State {
     std::optional<postgres::Connection> db;
     std::optional<redis::Connection> redis;
     Deadline redis_again = Deadline::in(std::chrono::seconds(0));
-    Bundle kept;                     // of a write that failed
+    Bundle kept;  // of a write that failed
     std::thread thread;
 
     explicit State(Options o) : options(std::move(o)) {}
@@ -81,7 +87,9 @@ struct JournalWriter::State {
         bool good = true;
         while (!stopping) {
             // After a failure nobody's hurry matters: the next try is one interval away.
-            wake.wait_for(lock, options.interval, [&] { return stopping || (good && (wanted_round > rounds || !events.empty())); });
+            wake.wait_for(lock, options.interval, [&] {
+                return stopping || (good && (wanted_round > rounds || !events.empty()));
+            });
             good = write_round(lock);
         }
         write_round(lock);
@@ -125,26 +133,50 @@ void JournalWriter::State::collect(Journal& journal, Bundle& out) {
     }
     json::array shown;
     for (const auto& line : lines) {
-        json::object object{{"run", journal.run_id_}, {"seq", line.seq},       {"attempt", journal.attempt_}, {"at", format_rfc3339(line.at)},
-                            {"level", line.level},    {"message", line.message}};
+        json::object object{
+            {"run", journal.run_id_},
+            {"seq", line.seq},
+            {"attempt", journal.attempt_},
+            {"at", format_rfc3339(line.at)},
+            {"level", line.level},
+            {"message", line.message}};
         object["step"] = line.step.empty() ? json::value(nullptr) : json::value(line.step);
         shown.push_back(object);
         out.lines.push_back(std::move(object));
     }
     for (std::size_t from = 0; from < shown.size(); from += 200) {
-        json::array part(shown.begin() + static_cast<std::ptrdiff_t>(from),
-                         shown.begin() + static_cast<std::ptrdiff_t>(std::min(shown.size(), from + 200)));
-        json::object event{{"id", journal.run_id_}, {"fromSeq", lines[from].seq},
-                           {"toSeq", lines[std::min(lines.size(), from + 200) - 1].seq}, {"lines", std::move(part)}};
+        json::array part(
+            shown.begin() + static_cast<std::ptrdiff_t>(from),
+            shown.begin() + static_cast<std::ptrdiff_t>(std::min(shown.size(), from + 200))
+        );
+        json::object event{
+            {"id", journal.run_id_},
+            {"fromSeq", lines[from].seq},
+            {"toSeq", lines[std::min(lines.size(), from + 200) - 1].seq},
+            {"lines", std::move(part)}};
         out.events.push_back({"run.log", journal.run_id_, journal.pipeline_, json::serialize(event)});
     }
     for (const auto& [name, note] : steps) {
-        out.steps.push_back({{"run", journal.run_id_}, {"attempt", journal.attempt_}, {"step", name}, {"state", note.state},
-                             {"started", format_rfc3339(note.started_at)}, {"finished", time_or_null(note.finished_at)},
-                             {"rows", note.rows}, {"bytes", note.bytes}, {"detail", note.detail}});
-        json::object step{{"attempt", journal.attempt_}, {"step", name}, {"state", note.state},
-                          {"startedAt", format_rfc3339(note.started_at)}, {"finishedAt", time_or_null(note.finished_at)},
-                          {"rows", note.rows}, {"bytes", note.bytes}, {"detail", note.detail}};
+        out.steps.push_back(
+            {{"run", journal.run_id_},
+             {"attempt", journal.attempt_},
+             {"step", name},
+             {"state", note.state},
+             {"started", format_rfc3339(note.started_at)},
+             {"finished", time_or_null(note.finished_at)},
+             {"rows", note.rows},
+             {"bytes", note.bytes},
+             {"detail", note.detail}}
+        );
+        json::object step{
+            {"attempt", journal.attempt_},
+            {"step", name},
+            {"state", note.state},
+            {"startedAt", format_rfc3339(note.started_at)},
+            {"finishedAt", time_or_null(note.finished_at)},
+            {"rows", note.rows},
+            {"bytes", note.bytes},
+            {"detail", note.detail}};
         json::object event{{"id", journal.run_id_}, {"pipeline", journal.pipeline_}, {"step", std::move(step)}};
         out.events.push_back({"run.step", journal.run_id_, journal.pipeline_, json::serialize(event)});
     }
@@ -156,18 +188,44 @@ void JournalWriter::State::collect(Journal& journal, Bundle& out) {
     }
     last = c;
     if (!std::exchange(journal.zero_written_, true)) {
-        out.progress.push_back({{"run", journal.run_id_}, {"aid", nullptr}, {"attempt", journal.attempt_},
-                                {"at", format_rfc3339(journal.started_at_)}, {"rr", 0}, {"rw", 0}, {"rj", 0}, {"rf", 0}, {"br", 0},
-                                {"bw", 0}});
+        out.progress.push_back(
+            {{"run", journal.run_id_},
+             {"aid", nullptr},
+             {"attempt", journal.attempt_},
+             {"at", format_rfc3339(journal.started_at_)},
+             {"rr", 0},
+             {"rw", 0},
+             {"rj", 0},
+             {"rf", 0},
+             {"br", 0},
+             {"bw", 0}}
+        );
     }
     const auto at = now();
-    out.progress.push_back({{"run", journal.run_id_}, {"aid", journal.attempt_id_}, {"attempt", journal.attempt_},
-                            {"at", format_rfc3339(at)}, {"rr", c.rows_read}, {"rw", c.rows_written}, {"rj", c.rows_rejected},
-                            {"rf", c.rows_filtered}, {"br", c.bytes_read}, {"bw", c.bytes_written}});
-    json::object event{{"id", journal.run_id_}, {"pipeline", journal.pipeline_}, {"attempt", journal.attempt_},
-                       {"at", format_rfc3339(at)}, {"elapsedMs", (at - journal.started_at_).count() / 1000},
-                       {"rowsRead", c.rows_read}, {"rowsWritten", c.rows_written}, {"rowsRejected", c.rows_rejected},
-                       {"rowsFiltered", c.rows_filtered}, {"bytesRead", c.bytes_read}, {"bytesWritten", c.bytes_written}};
+    out.progress.push_back(
+        {{"run", journal.run_id_},
+         {"aid", journal.attempt_id_},
+         {"attempt", journal.attempt_},
+         {"at", format_rfc3339(at)},
+         {"rr", c.rows_read},
+         {"rw", c.rows_written},
+         {"rj", c.rows_rejected},
+         {"rf", c.rows_filtered},
+         {"br", c.bytes_read},
+         {"bw", c.bytes_written}}
+    );
+    json::object event{
+        {"id", journal.run_id_},
+        {"pipeline", journal.pipeline_},
+        {"attempt", journal.attempt_},
+        {"at", format_rfc3339(at)},
+        {"elapsedMs", (at - journal.started_at_).count() / 1000},
+        {"rowsRead", c.rows_read},
+        {"rowsWritten", c.rows_written},
+        {"rowsRejected", c.rows_rejected},
+        {"rowsFiltered", c.rows_filtered},
+        {"bytesRead", c.bytes_read},
+        {"bytesWritten", c.bytes_written}};
     out.events.push_back({"run.progress", journal.run_id_, journal.pipeline_, json::serialize(event)});
 }
 

@@ -1,5 +1,7 @@
 #include "run/lease_keeper.hpp"
 
+#include "base/log.hpp"
+
 #include <unistd.h>
 
 #include <condition_variable>
@@ -7,8 +9,6 @@
 #include <mutex>
 #include <set>
 #include <thread>
-
-#include "base/log.hpp"
 
 namespace headrace::run {
 namespace {
@@ -82,7 +82,9 @@ struct LeaseKeeper::State {
                 one.stop.request_stop(std::string(stop_timeout));
             }
             if (one.outer.stop_requested()) {
-                one.stop.request_stop(one.outer.reason() == stop_shutdown ? std::string(stop_shutdown) : std::string(stop_lease_lost));
+                one.stop.request_stop(
+                    one.outer.reason() == stop_shutdown ? std::string(stop_shutdown) : std::string(stop_lease_lost)
+                );
             }
         }
     }
@@ -107,7 +109,8 @@ struct LeaseKeeper::State {
             // A decided run keeps its attempt id until it is published: that is no loss.
             const auto rows = db->exec(
                 "update etl_runs set lease_until = now() + $2 * interval '1 ms' where attempt_id = any($1::uuid[])"
-                " and state in ('running', 'committed', 'succeeded') returning attempt_id, cancel_requested and state = 'running' as cancel",
+                " and state in ('running', 'committed', 'succeeded') returning attempt_id, cancel_requested and state "
+                "= 'running' as cancel",
                 {postgres::Param::array(attempts), static_cast<std::int64_t>(options.lease.count())}
             );
             pass_on(attempts, rows);

@@ -1,16 +1,17 @@
 #include "run/ledger.hpp"
 
-#include <fmt/core.h>
-
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
-#include <random>
-
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "base/process_stats.hpp"
 #include "run/manifest.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <fmt/core.h>
+
+#include <random>
 
 namespace headrace::run {
 namespace {
@@ -20,30 +21,36 @@ using postgres::Connection;
 using postgres::Param;
 
 RunHead head_of(const postgres::Result& row) {
-    return {.run_id = std::string(row.text(0, "run_id")),
-            .pipeline = std::string(row.text(0, "pipeline")),
-            .definition = std::string(row.text(0, "text")),
-            .definition_version = static_cast<int>(row.integer(0, "definition_version")),
-            .state = std::string(row.text(0, "state")),
-            .trigger = std::string(row.text(0, "trigger")),
-            .forced = row.boolean(0, "forced"),
-            .max_attempts = static_cast<int>(row.integer(0, "max_attempts"))};
+    return {
+        .run_id = std::string(row.text(0, "run_id")),
+        .pipeline = std::string(row.text(0, "pipeline")),
+        .definition = std::string(row.text(0, "text")),
+        .definition_version = static_cast<int>(row.integer(0, "definition_version")),
+        .state = std::string(row.text(0, "state")),
+        .trigger = std::string(row.text(0, "trigger")),
+        .forced = row.boolean(0, "forced"),
+        .max_attempts = static_cast<int>(row.integer(0, "max_attempts"))};
 }
 
 // A job that a foreign producer put into the queue has no row yet; the unique key makes duplicates meet.
 std::string adopt_foreign(Connection& db, const Delivery& delivery) {
     const auto run_id = make_uuid_v7();
     const auto made = db.exec(
-        "insert into etl_runs (run_id, pipeline, definition_version, trigger, triggered_by, queue, job_id, job_timestamp, max_attempts)"
-        " select $1, name, definition_version, 'queue', 'queue ' || $3, $3, $4, $5, coalesce((summary->>'maxAttempts')::int, 3)"
-        " from etl_pipelines where name = $2 and not removed on conflict (queue, job_id, job_timestamp) do nothing returning run_id",
+        "insert into etl_runs (run_id, pipeline, definition_version, trigger, triggered_by, queue, job_id, "
+        "job_timestamp, max_attempts)"
+        " select $1, name, definition_version, 'queue', 'queue ' || $3, $3, $4, $5, "
+        "coalesce((summary->>'maxAttempts')::int, 3)"
+        " from etl_pipelines where name = $2 and not removed on conflict (queue, job_id, job_timestamp) do nothing "
+        "returning run_id",
         {run_id, delivery.pipeline, delivery.queue, delivery.job_id, delivery.job_timestamp}
     );
     if (!made.empty()) {
         return run_id;
     }
-    const auto known = db.exec("select run_id from etl_runs where queue = $1 and job_id = $2 and job_timestamp = $3",
-                               {delivery.queue, delivery.job_id, delivery.job_timestamp});
+    const auto known = db.exec(
+        "select run_id from etl_runs where queue = $1 and job_id = $2 and job_timestamp = $3",
+        {delivery.queue, delivery.job_id, delivery.job_timestamp}
+    );
     return known.empty() ? std::string() : std::string(known.text(0, "run_id"));
 }
 
@@ -52,7 +59,7 @@ struct Locked {
     std::string pipeline;
     std::string trigger;
     bool cancel_requested = false;
-    std::int64_t due_in_ms = 0;    // > 0: not before
+    std::int64_t due_in_ms = 0;  // > 0: not before
     std::int64_t lease_left_ms = 0;
     int attempt = 0;
 };
@@ -68,20 +75,24 @@ std::optional<Locked> lock_run(Connection& db, std::string_view run_id) {
     if (row.empty()) {
         return std::nullopt;
     }
-    return Locked{.state = std::string(row.text(0, "state")),
-                  .pipeline = std::string(row.text(0, "pipeline")),
-                  .trigger = std::string(row.text(0, "trigger")),
-                  .cancel_requested = row.boolean(0, "cancel_requested"),
-                  .due_in_ms = row.integer(0, "due_in"),
-                  .lease_left_ms = row.integer(0, "lease_left"),
-                  .attempt = static_cast<int>(row.integer(0, "attempt"))};
+    return Locked{
+        .state = std::string(row.text(0, "state")),
+        .pipeline = std::string(row.text(0, "pipeline")),
+        .trigger = std::string(row.text(0, "trigger")),
+        .cancel_requested = row.boolean(0, "cancel_requested"),
+        .due_in_ms = row.integer(0, "due_in"),
+        .lease_left_ms = row.integer(0, "lease_left"),
+        .attempt = static_cast<int>(row.integer(0, "attempt"))};
 }
 
 std::vector<Output> lock_outputs(Connection& db, std::string_view pipeline, const std::vector<OutputSpec>& specs) {
     std::vector<std::string> names;
     for (const auto& spec : specs) {
-        db.exec("insert into etl_outputs (pipeline, name, kind) values ($1, $2, $3) on conflict (pipeline, name) do nothing",
-                {pipeline, spec.name, spec.kind});
+        db.exec(
+            "insert into etl_outputs (pipeline, name, kind) values ($1, $2, $3) on conflict (pipeline, name) do "
+            "nothing",
+            {pipeline, spec.name, spec.kind}
+        );
         names.push_back(spec.name);
     }
     const auto rows = db.exec(
@@ -103,7 +114,8 @@ std::vector<Output> lock_outputs(Connection& db, std::string_view pipeline, cons
 // Another run of the same pipeline that is at work; "" when there is none.
 std::string other_run(Connection& db, std::string_view run_id, const Locked& run) {
     const auto other = db.exec(
-        "select run_id from etl_runs where pipeline = $1 and run_id <> $2 and state in ('running', 'committed') limit 1",
+        "select run_id from etl_runs where pipeline = $1 and run_id <> $2 and state in ('running', 'committed') limit "
+        "1",
         {run.pipeline, run_id}
     );
     return other.empty() ? std::string() : std::string(other.text(0, "run_id"));
@@ -112,7 +124,8 @@ std::string other_run(Connection& db, std::string_view run_id, const Locked& run
 // overlap: cancel_old. Outside the claim, so that no transaction ever holds two run rows.
 void cancel_if_policy_says(Connection& db, std::string_view other) {
     db.exec(
-        "update etl_runs r set cancel_requested = true, cancelled_by = 'a newer run' from etl_pipelines p where r.run_id = $1"
+        "update etl_runs r set cancel_requested = true, cancelled_by = 'a newer run' from etl_pipelines p where "
+        "r.run_id = $1"
         " and r.state = 'running' and p.name = r.pipeline and p.summary->'schedule'->>'overlap' = 'cancel_old'",
         {other}
     );
@@ -120,7 +133,8 @@ void cancel_if_policy_says(Connection& db, std::string_view other) {
 
 void finish_cancelled(Connection& db, std::string_view run_id) {
     db.exec(
-        "update etl_runs set state = 'cancelled', finished_at = now(), reason = 'cancelled by ' || coalesce(cancelled_by, '?')"
+        "update etl_runs set state = 'cancelled', finished_at = now(), reason = 'cancelled by ' || "
+        "coalesce(cancelled_by, '?')"
         " where run_id = $1 and state in ('queued', 'running')",
         {run_id}
     );
@@ -132,14 +146,18 @@ void take(Connection& db, std::string_view run_id, const WorkerIdentity& worker,
     }
     db.exec(
         "update etl_runs set state = 'running', attempt = $3, attempt_id = $2, worker_id = $4, worker = $5,"
-        " lease_until = now() + $6 * interval '1 ms', started_at = coalesce(started_at, now()), error = null, reason = null,"
+        " lease_until = now() + $6 * interval '1 ms', started_at = coalesce(started_at, now()), error = null, reason = "
+        "null,"
         " rows_read = 0, rows_written = 0, rows_rejected = 0, rows_filtered = 0, bytes_read = 0, bytes_written = 0"
         " where run_id = $1 and state = 'queued'",
         {run_id, claim.attempt_id, claim.attempt, worker.id, worker.name, static_cast<std::int64_t>(lease.count())}
     );
-    db.exec("insert into etl_attempts (run_id, attempt, attempt_id, worker) values ($1, $2, $3, $4)",
-            {run_id, claim.attempt, claim.attempt_id, worker.name});
-    claim.last_log_seq = db.exec("select coalesce(max(seq), 0) as n from etl_logs where run_id = $1", {run_id}).integer(0, "n");
+    db.exec(
+        "insert into etl_attempts (run_id, attempt, attempt_id, worker) values ($1, $2, $3, $4)",
+        {run_id, claim.attempt, claim.attempt_id, worker.name}
+    );
+    claim.last_log_seq =
+        db.exec("select coalesce(max(seq), 0) as n from etl_logs where run_id = $1", {run_id}).integer(0, "n");
 }
 
 milliseconds full_jitter(milliseconds first, milliseconds most, int attempt) {
@@ -149,20 +167,39 @@ milliseconds full_jitter(milliseconds first, milliseconds most, int attempt) {
         span *= 2;
     }
     span = std::min(span, most);
-    return milliseconds(std::uniform_int_distribution<std::int64_t>(span.count() / 2, std::max<std::int64_t>(1, span.count()))(random));
+    return milliseconds(
+        std::uniform_int_distribution<std::int64_t>(span.count() / 2, std::max<std::int64_t>(1, span.count()))(random)
+    );
 }
 
-void end_attempt_row(Connection& db, std::string_view run_id, std::string_view attempt_id, std::string_view outcome,
-                     const std::optional<std::string>& error) {
-    db.exec("update etl_attempts set finished_at = now(), outcome = $3, error = $4 where run_id = $1 and attempt_id = $2"
-            " and finished_at is null",
-            {run_id, attempt_id, outcome, error});
+void end_attempt_row(
+    Connection& db,
+    std::string_view run_id,
+    std::string_view attempt_id,
+    std::string_view outcome,
+    const std::optional<std::string>& error
+) {
+    db.exec(
+        "update etl_attempts set finished_at = now(), outcome = $3, error = $4 where run_id = $1 and attempt_id = $2"
+        " and finished_at is null",
+        {run_id, attempt_id, outcome, error}
+    );
 }
 
 void write_counters(Connection& db, std::string_view run_id, const Counters& c) {
-    db.exec("update etl_runs set rows_read = $2, rows_written = $3, rows_rejected = $4, rows_filtered = $5, bytes_read = $6,"
-            " bytes_written = $7, peak_rss = $8 where run_id = $1",
-            {run_id, c.rows_read, c.rows_written, c.rows_rejected, c.rows_filtered, c.bytes_read, c.bytes_written, peak_rss_bytes()});
+    db.exec(
+        "update etl_runs set rows_read = $2, rows_written = $3, rows_rejected = $4, rows_filtered = $5, bytes_read = "
+        "$6,"
+        " bytes_written = $7, peak_rss = $8 where run_id = $1",
+        {run_id,
+         c.rows_read,
+         c.rows_written,
+         c.rows_rejected,
+         c.rows_filtered,
+         c.bytes_read,
+         c.bytes_written,
+         peak_rss_bytes()}
+    );
 }
 
 }  // namespace
@@ -186,15 +223,21 @@ std::optional<RunHead> read_head(Connection& db, const Delivery& delivery) {
         return std::nullopt;
     }
     const auto row = db.exec(
-        "select r.run_id, r.pipeline, r.definition_version, r.state, r.trigger, r.forced, r.max_attempts, d.text from etl_runs r"
+        "select r.run_id, r.pipeline, r.definition_version, r.state, r.trigger, r.forced, r.max_attempts, d.text from "
+        "etl_runs r"
         " join etl_definitions d on d.pipeline = r.pipeline and d.version = r.definition_version where r.run_id = $1",
         {run_id}
     );
     return row.empty() ? std::nullopt : std::make_optional(head_of(row));
 }
 
-Claim claim(Connection& db, std::string_view run_id, const WorkerIdentity& worker, const std::vector<OutputSpec>& outputs,
-            milliseconds lease) {
+Claim claim(
+    Connection& db,
+    std::string_view run_id,
+    const WorkerIdentity& worker,
+    const std::vector<OutputSpec>& outputs,
+    milliseconds lease
+) {
     Claim claim;
     std::string other;
     HEADRACE_POINT("K1");
@@ -246,12 +289,19 @@ Claim claim(Connection& db, std::string_view run_id, const WorkerIdentity& worke
     return claim;
 }
 
-Decision decide(Connection& db, std::string_view run_id, std::string_view attempt_id, const std::vector<SealedOutput>& outputs,
-                const Counters& counters, std::string_view proof) {
+Decision decide(
+    Connection& db,
+    std::string_view run_id,
+    std::string_view attempt_id,
+    const std::vector<SealedOutput>& outputs,
+    const Counters& counters,
+    std::string_view proof
+) {
     auto decision = Decision::fenced;
     db.transaction([&](Connection& c) {
         decision = Decision::fenced;
-        const auto run = c.exec("select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for update", {run_id});
+        const auto run =
+            c.exec("select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for update", {run_id});
         if (run.empty() || run.text(0, "state") != "running" || run.text(0, "attempt_id") != attempt_id) {
             return;
         }
@@ -264,7 +314,8 @@ Decision decide(Connection& db, std::string_view run_id, std::string_view attemp
             ids.push_back(std::to_string(output.output_id));
         }
         const auto owned = c.exec(
-            "select output_id, owner, removed from etl_outputs where output_id = any($1::bigint[]) order by output_id for update",
+            "select output_id, owner, removed from etl_outputs where output_id = any($1::bigint[]) order by output_id "
+            "for update",
             {Param::array(ids)}
         );
         for (std::size_t i = 0; i < owned.rows(); ++i) {
@@ -275,18 +326,31 @@ Decision decide(Connection& db, std::string_view run_id, std::string_view attemp
         for (const auto& output : outputs) {
             const auto& m = output.manifest;
             const auto next = c.exec(
-                "update etl_outputs o set seq = o.seq + 1, epoch = m.epoch, run_id = $2, attempt_id = $3, manifest = $4, payload = $5,"
+                "update etl_outputs o set seq = o.seq + 1, epoch = m.epoch, run_id = $2, attempt_id = $3, manifest = "
+                "$4, payload = $5,"
                 " rows = $6, bytes = $7, schema_hash = $8, published = false, decided_at = now() from etl_meta m"
                 " where o.output_id = $1 returning o.seq, o.epoch",
-                {output.output_id, run_id, attempt_id, manifest_json(m), m.payload.empty() ? Param(nullptr) : Param::bytes(m.payload),
-                 m.rows, m.bytes, m.schema_hash}
+                {output.output_id,
+                 run_id,
+                 attempt_id,
+                 manifest_json(m),
+                 m.payload.empty() ? Param(nullptr) : Param::bytes(m.payload),
+                 m.rows,
+                 m.bytes,
+                 m.schema_hash}
             );
-            c.exec("insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes) values ($1, $2, $3, $4, $5, $6, $7)",
-                   {run_id, output.output_id, next.text(0, "epoch"), next.text(0, "seq"), attempt_id, m.rows, m.bytes});
+            c.exec(
+                "insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes) values ($1, $2, $3, "
+                "$4, $5, $6, $7)",
+                {run_id, output.output_id, next.text(0, "epoch"), next.text(0, "seq"), attempt_id, m.rows, m.bytes}
+            );
         }
-        c.exec("update etl_runs set state = 'committed', committed_at = now(), proof = $3 where run_id = $1 and attempt_id = $2"
-               " and state = 'running'",
-               {run_id, attempt_id, proof});
+        c.exec(
+            "update etl_runs set state = 'committed', committed_at = now(), proof = $3 where run_id = $1 and "
+            "attempt_id = $2"
+            " and state = 'running'",
+            {run_id, attempt_id, proof}
+        );
         write_counters(c, run_id, counters);
         decision = Decision::committed;
         HEADRACE_POINT("K10");
@@ -317,26 +381,43 @@ void acknowledge(Connection& db, std::int64_t output_id, std::int64_t seq, std::
         HEADRACE_POINT("K14");
         if (!run.empty() && run.text(0, "state") == "committed") {
             c.exec(
-                "update etl_runs r set state = 'succeeded', finished_at = now() where run_id = $1 and state = 'committed' and not exists"
+                "update etl_runs r set state = 'succeeded', finished_at = now() where run_id = $1 and state = "
+                "'committed' and not exists"
                 " (select 1 from etl_outputs o join etl_commits k on k.output_id = o.output_id and k.run_id = r.run_id"
                 "  where o.run_id = r.run_id and not o.published)",
                 {run_id}
             );
-            c.exec("update etl_attempts a set finished_at = now(), outcome = 'succeeded' from etl_runs r where r.run_id = $1"
-                   " and r.state = 'succeeded' and a.run_id = r.run_id and a.attempt = r.attempt and a.finished_at is null",
-                   {run_id});
+            c.exec(
+                "update etl_attempts a set finished_at = now(), outcome = 'succeeded' from etl_runs r where r.run_id = "
+                "$1"
+                " and r.state = 'succeeded' and a.run_id = r.run_id and a.attempt = r.attempt and a.finished_at is "
+                "null",
+                {run_id}
+            );
         }
     });
     HEADRACE_POINT("K15");
 }
 
-Ending end_attempt(Connection& db, std::string_view run_id, std::string_view attempt_id, const Error& error, std::string_view step,
-                   std::int64_t log_seq, milliseconds backoff, milliseconds backoff_max, const Counters& counters) {
+Ending end_attempt(
+    Connection& db,
+    std::string_view run_id,
+    std::string_view attempt_id,
+    const Error& error,
+    std::string_view step,
+    std::int64_t log_seq,
+    milliseconds backoff,
+    milliseconds backoff_max,
+    const Counters& counters
+) {
     Ending ending;
     db.transaction([&](Connection& c) {
         ending = Ending{};
-        const auto run = c.exec("select state, attempt_id, attempt, max_attempts, cancel_requested from etl_runs where run_id = $1 for update",
-                                {run_id});
+        const auto run = c.exec(
+            "select state, attempt_id, attempt, max_attempts, cancel_requested from etl_runs where run_id = $1 for "
+            "update",
+            {run_id}
+        );
         ending.state = run.empty() ? "" : std::string(run.text(0, "state"));
         const auto details = error_json(error, step, log_seq);
         if (run.empty() || ending.state != "running" || run.text(0, "attempt_id") != attempt_id) {
@@ -352,15 +433,21 @@ Ending end_attempt(Connection& db, std::string_view run_id, std::string_view att
         } else if (error.kind() == ErrorKind::transient && attempt < run.integer(0, "max_attempts")) {
             ending.state = "queued";
             ending.wait = full_jitter(backoff, backoff_max, attempt);
-            c.exec("update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, error = $3,"
-                   " available_at = now() + $4 * interval '1 ms' where run_id = $1 and attempt_id = $2 and state = 'running'",
-                   {run_id, attempt_id, details, static_cast<std::int64_t>(ending.wait.count())});
+            c.exec(
+                "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, error "
+                "= $3,"
+                " available_at = now() + $4 * interval '1 ms' where run_id = $1 and attempt_id = $2 and state = "
+                "'running'",
+                {run_id, attempt_id, details, static_cast<std::int64_t>(ending.wait.count())}
+            );
             end_attempt_row(c, run_id, attempt_id, "retried", details);
         } else {
             ending.state = "failed";
-            c.exec("update etl_runs set state = 'failed', finished_at = now(), lease_until = null, error = $3"
-                   " where run_id = $1 and attempt_id = $2 and state = 'running'",
-                   {run_id, attempt_id, details});
+            c.exec(
+                "update etl_runs set state = 'failed', finished_at = now(), lease_until = null, error = $3"
+                " where run_id = $1 and attempt_id = $2 and state = 'running'",
+                {run_id, attempt_id, details}
+            );
             end_attempt_row(c, run_id, attempt_id, "failed", details);
         }
     });
@@ -370,7 +457,8 @@ Ending end_attempt(Connection& db, std::string_view run_id, std::string_view att
 void release(Connection& db, std::string_view run_id, std::string_view attempt_id) {
     db.transaction([&](Connection& c) {
         const auto moved = c.exec(
-            "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, available_at = now(),"
+            "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, "
+            "available_at = now(),"
             " max_attempts = max_attempts + 1 where run_id = $1 and attempt_id = $2 and state = 'running'",
             {run_id, attempt_id}
         );
@@ -381,23 +469,31 @@ void release(Connection& db, std::string_view run_id, std::string_view attempt_i
 }
 
 void fail_unclaimed(Connection& db, std::string_view run_id, const Error& error) {
-    db.exec("update etl_runs set state = 'failed', finished_at = now(), error = $2 where run_id = $1 and state = 'queued'",
-            {run_id, error_json(error, "", 0)});
+    db.exec(
+        "update etl_runs set state = 'failed', finished_at = now(), error = $2 where run_id = $1 and state = 'queued'",
+        {run_id, error_json(error, "", 0)}
+    );
 }
 
 namespace {
 
 // One dead run, under its row lock; the state is looked at again because the worker may have come back.
 std::optional<Reaped> reap_one(Connection& c, std::string_view run_id, std::string_view attempt_id) {
-    const auto run = c.exec("select pipeline, crash_count, cancel_requested from etl_runs where run_id = $1 and attempt_id = $2"
-                            " and state = 'running' for update skip locked",
-                            {run_id, attempt_id});
+    const auto run = c.exec(
+        "select pipeline, crash_count, cancel_requested from etl_runs where run_id = $1 and attempt_id = $2"
+        " and state = 'running' for update skip locked",
+        {run_id, attempt_id}
+    );
     if (run.empty()) {
         return std::nullopt;
     }
     const auto pipeline = std::string(run.text(0, "pipeline"));
     const auto crashes = run.integer(0, "crash_count") + 1;
-    const Error died(ErrorKind::transient, "run.worker_died", fmt::format("the worker died during the run (death {} of {})", crashes, crash_limit));
+    const Error died(
+        ErrorKind::transient,
+        "run.worker_died",
+        fmt::format("the worker died during the run (death {} of {})", crashes, crash_limit)
+    );
     const auto details = error_json(died, "", 0);
     end_attempt_row(c, run_id, attempt_id, "died", details);
     if (run.boolean(0, "cancel_requested")) {
@@ -405,20 +501,30 @@ std::optional<Reaped> reap_one(Connection& c, std::string_view run_id, std::stri
         return Reaped{std::string(run_id), pipeline, "cancelled"};
     }
     if (crashes >= crash_limit) {
-        const Error poison(ErrorKind::permanent, "run.quarantined", fmt::format("{} workers died during this run", crashes));
-        c.exec("update etl_runs set state = 'quarantined', crash_count = $3, finished_at = now(), lease_until = null, error = $4,"
-               " reason = $5 where run_id = $1 and attempt_id = $2 and state = 'running'",
-               {run_id, attempt_id, crashes, error_json(poison, "", 0), poison.message()});
-        c.exec("update etl_pipelines set paused = true, paused_by = 'headrace', paused_at = now(), pause_reason = $2,"
-               " version = version + 1 where name = $1 and not paused",
-               {pipeline, fmt::format("run {} was quarantined: {} workers died during it", run_id, crashes)});
+        const Error poison(
+            ErrorKind::permanent, "run.quarantined", fmt::format("{} workers died during this run", crashes)
+        );
+        c.exec(
+            "update etl_runs set state = 'quarantined', crash_count = $3, finished_at = now(), lease_until = null, "
+            "error = $4,"
+            " reason = $5 where run_id = $1 and attempt_id = $2 and state = 'running'",
+            {run_id, attempt_id, crashes, error_json(poison, "", 0), poison.message()}
+        );
+        c.exec(
+            "update etl_pipelines set paused = true, paused_by = 'headrace', paused_at = now(), pause_reason = $2,"
+            " version = version + 1 where name = $1 and not paused",
+            {pipeline, fmt::format("run {} was quarantined: {} workers died during it", run_id, crashes)}
+        );
         return Reaped{std::string(run_id), pipeline, "quarantined"};
     }
     // A death is no attempt of the pipeline's own: it is counted by crash_count.
-    c.exec("update etl_runs set state = 'queued', crash_count = $3, attempt_id = null, lease_until = null, worker_id = null, error = $4,"
-           " available_at = now(), max_attempts = max_attempts + 1, sends = sends + 1, job_timestamp = 0,"
-           " job_id = 'run-' || run_id || '-' || (sends + 1) where run_id = $1 and attempt_id = $2 and state = 'running'",
-           {run_id, attempt_id, crashes, details});
+    c.exec(
+        "update etl_runs set state = 'queued', crash_count = $3, attempt_id = null, lease_until = null, worker_id = "
+        "null, error = $4,"
+        " available_at = now(), max_attempts = max_attempts + 1, sends = sends + 1, job_timestamp = 0,"
+        " job_id = 'run-' || run_id || '-' || (sends + 1) where run_id = $1 and attempt_id = $2 and state = 'running'",
+        {run_id, attempt_id, crashes, details}
+    );
     c.exec("insert into etl_outbox (run_id) values ($1)", {run_id});
     return Reaped{std::string(run_id), pipeline, "queued"};
 }
@@ -429,7 +535,8 @@ std::vector<Reaped> reap(Connection& db) {
     const auto dead = db.exec(
         "select run_id, attempt_id from etl_runs r where state = 'running' and (lease_until < now() or not exists"
         " (select 1 from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = $1::bigint::oid and"
-        "  l.objid = r.worker_id::oid and l.database = (select oid from pg_database where datname = current_database())))",
+        "  l.objid = r.worker_id::oid and l.database = (select oid from pg_database where datname = "
+        "current_database())))",
         {worker_lock_class}
     );
     std::vector<Reaped> moved;

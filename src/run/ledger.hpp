@@ -2,15 +2,15 @@
 // Functions take the caller's connection; none keeps state. Lock order everywhere: run row, then outputs by id.
 #pragma once
 
+#include "base/error.hpp"
+#include "pipeline/sink.hpp"
+#include "postgres/connection.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "base/error.hpp"
-#include "pipeline/sink.hpp"
-#include "postgres/connection.hpp"
 
 namespace headrace::run {
 
@@ -29,7 +29,7 @@ struct Delivery {
 struct RunHead {
     std::string run_id;
     std::string pipeline;
-    std::string definition;     // the frozen text
+    std::string definition;  // the frozen text
     int definition_version = 0;
     std::string state;
     std::string trigger;
@@ -38,8 +38,8 @@ struct RunHead {
 };
 
 struct WorkerIdentity {
-    std::int64_t id = 0;        // etl_workers.worker_id, also its advisory lock
-    std::string name;           // shown in history
+    std::int64_t id = 0;  // etl_workers.worker_id, also its advisory lock
+    std::string name;     // shown in history
 };
 
 struct OutputSpec {
@@ -54,20 +54,20 @@ struct Output {
 };
 
 enum class ClaimOutcome {
-    claimed,    // go on
-    redo,       // committed: publish and acknowledge what was decided
-    finished,   // final: just finish the job
-    busy,       // somebody works on it, or it is not due yet: give the job back for `wait`
+    claimed,   // go on
+    redo,      // committed: publish and acknowledge what was decided
+    finished,  // final: just finish the job
+    busy,      // somebody works on it, or it is not due yet: give the job back for `wait`
 };
 
 struct Claim {
     ClaimOutcome outcome = ClaimOutcome::finished;
-    std::string state;                // after the claim
+    std::string state;  // after the claim
     milliseconds wait{0};
     std::string attempt_id;
     int attempt = 0;
     std::int64_t last_log_seq = 0;
-    std::vector<Output> outputs;      // in the order of the specs
+    std::vector<Output> outputs;  // in the order of the specs
 };
 
 struct Counters {
@@ -89,12 +89,24 @@ enum class Decision { committed, fenced, cancelled };
 // nullopt: no such pipeline (foreign jobs) or no such run. A foreign job gets its run row here (trigger "queue").
 std::optional<RunHead> read_head(postgres::Connection& db, const Delivery& delivery);
 
-Claim claim(postgres::Connection& db, std::string_view run_id, const WorkerIdentity& worker, const std::vector<OutputSpec>& outputs,
-            milliseconds lease);
+Claim claim(
+    postgres::Connection& db,
+    std::string_view run_id,
+    const WorkerIdentity& worker,
+    const std::vector<OutputSpec>& outputs,
+    milliseconds lease
+);
 
-// Transaction D. Throws postgres::CommitUnknown when the answer to COMMIT was lost: then ask `verdict` on a new connection.
-Decision decide(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id, const std::vector<SealedOutput>& outputs,
-                const Counters& counters, std::string_view proof);
+// Transaction D. Throws postgres::CommitUnknown when the answer to COMMIT was lost: then ask `verdict` on a new
+// connection.
+Decision decide(
+    postgres::Connection& db,
+    std::string_view run_id,
+    std::string_view attempt_id,
+    const std::vector<SealedOutput>& outputs,
+    const Counters& counters,
+    std::string_view proof
+);
 
 // What became of a decision whose COMMIT was not answered: waits on the row lock until the old backend is gone.
 // committed; cancelled = D did not happen and may be tried again by this attempt; fenced = somebody else owns the run.
@@ -106,11 +118,21 @@ void acknowledge(postgres::Connection& db, std::int64_t output_id, std::int64_t 
 
 // The attempt ended without a decision. Returns the run's state after it, and how long to wait when it is queued again.
 struct Ending {
-    std::string state;          // "queued", "failed", "cancelled", or what somebody else made of it
+    std::string state;  // "queued", "failed", "cancelled", or what somebody else made of it
     milliseconds wait{0};
 };
-Ending end_attempt(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id, const Error& error,
-                   std::string_view step, std::int64_t log_seq, milliseconds backoff, milliseconds backoff_max, const Counters& counters);
+
+Ending end_attempt(
+    postgres::Connection& db,
+    std::string_view run_id,
+    std::string_view attempt_id,
+    const Error& error,
+    std::string_view step,
+    std::int64_t log_seq,
+    milliseconds backoff,
+    milliseconds backoff_max,
+    const Counters& counters
+);
 
 // Shutdown: running → queued without an attempt burnt.
 void release(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id);
@@ -125,6 +147,7 @@ struct Reaped {
     std::string pipeline;
     std::string state;
 };
+
 std::vector<Reaped> reap(postgres::Connection& db);
 
 // JSON of etl_runs.error.

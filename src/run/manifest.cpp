@@ -14,12 +14,13 @@ std::string manifest_json(const pipeline::Manifest& manifest) {
     for (const auto& key : manifest.keys) {
         keys.push_back({{"live", key.live}, {"staging", key.staging}});
     }
-    return json::serialize(json::object{{"keys", keys},
-                                        {"rows", manifest.rows},
-                                        {"bytes", manifest.bytes},
-                                        {"schemaHash", manifest.schema_hash},
-                                        {"ttlMs", manifest.ttl_ms},
-                                        {"metaKey", manifest.meta_key}});
+    return json::serialize(json::object{
+        {"keys", keys},
+        {"rows", manifest.rows},
+        {"bytes", manifest.bytes},
+        {"schemaHash", manifest.schema_hash},
+        {"ttlMs", manifest.ttl_ms},
+        {"metaKey", manifest.meta_key}});
 }
 
 pipeline::Manifest parse_manifest(std::string_view text) {
@@ -27,7 +28,8 @@ pipeline::Manifest parse_manifest(std::string_view text) {
     const auto parsed = json::parse(json::string_view(text.data(), text.size()));
     const auto& object = parsed.as_object();
     for (const auto& key : object.at("keys").as_array()) {
-        out.keys.push_back({json::value_to<std::string>(key.at("live")), json::value_to<std::string>(key.at("staging"))});
+        out.keys.push_back({json::value_to<std::string>(key.at("live")), json::value_to<std::string>(key.at("staging"))}
+        );
     }
     out.rows = object.at("rows").to_number<std::uint64_t>();
     out.bytes = object.at("bytes").to_number<std::uint64_t>();

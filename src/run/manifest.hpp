@@ -1,10 +1,10 @@
 // pipeline::Manifest as the JSON in etl_outputs.manifest. The payload is a column of its own.
 #pragma once
 
+#include "pipeline/sink.hpp"
+
 #include <string>
 #include <string_view>
-
-#include "pipeline/sink.hpp"
 
 namespace headrace::run {
 

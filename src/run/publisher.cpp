@@ -1,7 +1,5 @@
 #include "run/publisher.hpp"
 
-#include <fmt/core.h>
-
 #include "base/encoding.hpp"
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
@@ -9,16 +7,18 @@
 #include "run/ledger.hpp"
 #include "run/manifest.hpp"
 
+#include <fmt/core.h>
+
 namespace headrace::run {
 namespace {
 
 using postgres::Connection;
 
 // KEYS: applied marker, meta hash, then staging, live for each key.
-// ARGV: epoch, seq, run id, ttl in ms (0 = none), force (0/1), number of meta words, the words, then R(ename) or D(elete) per pair.
-// All checks come before the first write, because a script does not roll back. EXISTS: RENAME of a missing key would fail
-// half-way. PERSIST: RENAME hands the staging's TTL on. D: an empty hash or list cannot exist as a key.
-// allow-oom: publishing frees memory, so a full Redis must not refuse it.
+// ARGV: epoch, seq, run id, ttl in ms (0 = none), force (0/1), number of meta words, the words, then R(ename) or
+// D(elete) per pair. All checks come before the first write, because a script does not roll back. EXISTS: RENAME of a
+// missing key would fail half-way. PERSIST: RENAME hands the staging's TTL on. D: an empty hash or list cannot exist as
+// a key. allow-oom: publishing frees memory, so a full Redis must not refuse it.
 constexpr std::string_view publish_text = R"lua(#!lua flags=allow-oom
 local a = redis.call('HMGET', KEYS[1], 'e', 's')
 local e, s = tonumber(a[1] or -1), tonumber(a[2] or -1)
@@ -64,15 +64,16 @@ constexpr std::string_view decided_columns =
     " floor(extract(epoch from now() - o.decided_at) * 1000)::bigint as age_ms";
 
 Decided decided_of(const postgres::Result& rows, std::size_t i) {
-    return {.output_id = rows.integer(i, "output_id"),
-            .pipeline = std::string(rows.text(i, "pipeline")),
-            .epoch = rows.integer(i, "epoch"),
-            .seq = rows.integer(i, "seq"),
-            .run_id = std::string(rows.text(i, "run_id")),
-            .decided_at = format_rfc3339(rows.time(i, "decided_at").value_or(Timestamp())),
-            .age_ms = rows.integer(i, "age_ms"),
-            .has_payload = rows.boolean(i, "has_payload"),
-            .manifest = parse_manifest(rows.text(i, "manifest"))};
+    return {
+        .output_id = rows.integer(i, "output_id"),
+        .pipeline = std::string(rows.text(i, "pipeline")),
+        .epoch = rows.integer(i, "epoch"),
+        .seq = rows.integer(i, "seq"),
+        .run_id = std::string(rows.text(i, "run_id")),
+        .decided_at = format_rfc3339(rows.time(i, "decided_at").value_or(Timestamp())),
+        .age_ms = rows.integer(i, "age_ms"),
+        .has_payload = rows.boolean(i, "has_payload"),
+        .manifest = parse_manifest(rows.text(i, "manifest"))};
 }
 
 std::int64_t ttl_left(const Decided& output) {
@@ -84,7 +85,8 @@ bool has_expired(const Decided& output) {
 }
 
 // One call of the script. `staging`: the keys to rename, in the manifest's order.
-std::string call_publish(redis::Connection& cache, const Decided& output, const std::vector<std::string>& staging, bool force) {
+std::string
+call_publish(redis::Connection& cache, const Decided& output, const std::vector<std::string>& staging, bool force) {
     static const redis::Script script("publish", 0, publish_text);
     std::vector<std::string> keys = {marker_key(output.output_id), output.manifest.meta_key};
     std::vector<std::string> operations;
@@ -94,21 +96,35 @@ std::string call_publish(redis::Connection& cache, const Decided& output, const 
         keys.push_back(output.manifest.keys[i].live);
         operations.emplace_back(rename ? "R" : "D");
     }
-    const std::vector<std::string> meta = {"pipeline", output.pipeline,
-                                           "run", output.run_id,
-                                           "rows", std::to_string(output.manifest.rows),
-                                           "bytes", std::to_string(output.manifest.bytes),
-                                           "asOf", output.decided_at,
-                                           "schema", output.manifest.schema_hash,
-                                           "epoch", std::to_string(output.epoch),
-                                           "seq", std::to_string(output.seq),
-                                           "generation", fmt::format("{}.{}", output.epoch, output.seq)};
+    const std::vector<std::string> meta = {
+        "pipeline",
+        output.pipeline,
+        "run",
+        output.run_id,
+        "rows",
+        std::to_string(output.manifest.rows),
+        "bytes",
+        std::to_string(output.manifest.bytes),
+        "asOf",
+        output.decided_at,
+        "schema",
+        output.manifest.schema_hash,
+        "epoch",
+        std::to_string(output.epoch),
+        "seq",
+        std::to_string(output.seq),
+        "generation",
+        fmt::format("{}.{}", output.epoch, output.seq)};
     auto called = script;
     called.key_count = keys.size();
     std::vector<std::string> words = keys;
-    for (const auto& value : {std::to_string(output.epoch), std::to_string(output.seq), output.run_id,
-                              std::to_string(std::max<std::int64_t>(ttl_left(output), 0)), std::string(force ? "1" : "0"),
-                              std::to_string(meta.size())}) {
+    for (const auto& value :
+         {std::to_string(output.epoch),
+          std::to_string(output.seq),
+          output.run_id,
+          std::to_string(std::max<std::int64_t>(ttl_left(output), 0)),
+          std::string(force ? "1" : "0"),
+          std::to_string(meta.size())}) {
         words.push_back(value);
     }
     words.insert(words.end(), meta.begin(), meta.end());
@@ -120,12 +136,15 @@ std::string call_publish(redis::Connection& cache, const Decided& output, const 
 }
 
 // The payload is the DUMP of the (single) staged key.
-std::optional<std::vector<std::string>> rebuild_staging(Connection& db, redis::Connection& cache, const Decided& output) {
+std::optional<std::vector<std::string>>
+rebuild_staging(Connection& db, redis::Connection& cache, const Decided& output) {
     if (!output.has_payload || output.manifest.keys.size() != 1) {
         return std::nullopt;
     }
-    const auto row = db.exec("select payload from etl_outputs where output_id = $1 and seq = $2 and payload is not null",
-                             {output.output_id, output.seq});
+    const auto row = db.exec(
+        "select payload from etl_outputs where output_id = $1 and seq = $2 and payload is not null",
+        {output.output_id, output.seq}
+    );
     if (row.empty()) {
         return std::nullopt;
     }
@@ -138,9 +157,13 @@ std::optional<std::vector<std::string>> rebuild_staging(Connection& db, redis::C
 }  // namespace
 
 PublishResult publish_output(Connection& db, redis::Connection& cache, std::int64_t output_id, bool force) {
-    const auto rows = db.exec(fmt::format("select {} from etl_outputs o, etl_meta m where o.output_id = $1 and o.seq > 0 and not o.removed",
-                                          decided_columns),
-                              {output_id});
+    const auto rows = db.exec(
+        fmt::format(
+            "select {} from etl_outputs o, etl_meta m where o.output_id = $1 and o.seq > 0 and not o.removed",
+            decided_columns
+        ),
+        {output_id}
+    );
     if (rows.empty()) {
         return PublishResult::nothing;
     }
@@ -163,7 +186,8 @@ PublishResult publish_output(Connection& db, redis::Connection& cache, std::int6
 }
 
 bool publish_run(Connection& db, redis::Connection& cache, std::string_view run_id) {
-    const auto rows = db.exec("select output_id from etl_outputs where run_id = $1 and not published order by output_id", {run_id});
+    const auto rows =
+        db.exec("select output_id from etl_outputs where run_id = $1 and not published order by output_id", {run_id});
     bool all = true;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         all = publish_output(db, cache, rows.integer(i, "output_id")) != PublishResult::no_stage && all;
@@ -176,9 +200,10 @@ bool publish_run(Connection& db, redis::Connection& cache, std::string_view run_
 }
 
 std::vector<Stale> find_stale(Connection& db, redis::Connection& cache) {
-    const auto rows = db.exec(
-        fmt::format("select {} from etl_outputs o, etl_meta m where o.seq > 0 and not o.removed order by o.output_id", decided_columns)
-    );
+    const auto rows = db.exec(fmt::format(
+        "select {} from etl_outputs o, etl_meta m where o.seq > 0 and not o.removed order by o.output_id",
+        decided_columns
+    ));
     std::vector<Decided> outputs;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         auto output = decided_of(rows, i);
@@ -195,8 +220,8 @@ std::vector<Stale> find_stale(Connection& db, redis::Connection& cache) {
     std::vector<Stale> stale;
     for (const auto& output : outputs) {
         const auto applied = redis::checked(cache.read_reply());
-        const bool same = !applied.at(0).is_nil() && applied.at(0).integer() == output.epoch && !applied.at(1).is_nil() &&
-                          applied.at(1).integer() == output.seq;
+        const bool same = !applied.at(0).is_nil() && applied.at(0).integer() == output.epoch &&
+                          !applied.at(1).is_nil() && applied.at(1).integer() == output.seq;
         bool lost = false;
         for (const auto& key : output.manifest.keys) {
             const bool there = redis::checked(cache.read_reply()).integer() == 1;

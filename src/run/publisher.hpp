@@ -1,13 +1,13 @@
-// Makes decided generations visible in Redis. The publish script is the only writer of live keys: it applies a generation
-// whole or not at all, only forwards in (epoch, seq), and may be called by any process, any number of times.
+// Makes decided generations visible in Redis. The publish script is the only writer of live keys: it applies a
+// generation whole or not at all, only forwards in (epoch, seq), and may be called by any process, any number of times.
 #pragma once
+
+#include "postgres/connection.hpp"
+#include "redis/connection.hpp"
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "postgres/connection.hpp"
-#include "redis/connection.hpp"
 
 namespace headrace::run {
 
@@ -19,9 +19,10 @@ enum class PublishResult {
 };
 
 // Publishes what Postgres decided last for the output, rebuilding the staging from the stored payload when it is gone,
-// then acknowledges it. `force` writes again even if Redis says that it has this very generation (a live key was deleted).
-// Throws redis.* (transient) and postgres.*; then nothing is half-done and anybody may call again.
-PublishResult publish_output(postgres::Connection& db, redis::Connection& cache, std::int64_t output_id, bool force = false);
+// then acknowledges it. `force` writes again even if Redis says that it has this very generation (a live key was
+// deleted). Throws redis.* (transient) and postgres.*; then nothing is half-done and anybody may call again.
+PublishResult
+publish_output(postgres::Connection& db, redis::Connection& cache, std::int64_t output_id, bool force = false);
 
 // All outputs of a run that are not published yet, ascending by id. True when none is left.
 bool publish_run(postgres::Connection& db, redis::Connection& cache, std::string_view run_id);
@@ -31,6 +32,7 @@ struct Stale {
     std::int64_t output_id = 0;
     bool lost = false;  // Redis says it has this generation, but a live key is missing
 };
+
 std::vector<Stale> find_stale(postgres::Connection& db, redis::Connection& cache);
 
 }  // namespace headrace::run

@@ -4,8 +4,13 @@
 
 namespace headrace::run {
 
-ReadAhead::ReadAhead(std::function<std::unique_ptr<pipeline::Source>()> make, pipeline::SourceContext context, StopSource stop,
-                     Journal& journal, std::size_t ahead)
+ReadAhead::ReadAhead(
+    std::function<std::unique_ptr<pipeline::Source>()> make,
+    pipeline::SourceContext context,
+    StopSource stop,
+    Journal& journal,
+    std::size_t ahead
+)
     : make_(std::move(make)), context_(std::move(context)), stop_(std::move(stop)), journal_(journal), ahead_(ahead) {
     thread_ = std::thread([this] { read(); });
 }

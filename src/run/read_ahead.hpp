@@ -2,6 +2,9 @@
 // busy, and a full queue stops the reading (back-pressure). Batches are recycled: memory is (ahead + 2) batches.
 #pragma once
 
+#include "pipeline/source.hpp"
+#include "run/journal.hpp"
+
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -11,17 +14,19 @@
 #include <thread>
 #include <vector>
 
-#include "pipeline/source.hpp"
-#include "run/journal.hpp"
-
 namespace headrace::run {
 
 class ReadAhead {
 public:
-    // `make` is called on the read thread; the source lives and dies there. `stop` is the attempt's: going away before the
-    // end of the source requests it, so that a source that waits for its server wakes up.
-    ReadAhead(std::function<std::unique_ptr<pipeline::Source>()> make, pipeline::SourceContext context, StopSource stop,
-              Journal& journal, std::size_t ahead = 2);
+    // `make` is called on the read thread; the source lives and dies there. `stop` is the attempt's: going away before
+    // the end of the source requests it, so that a source that waits for its server wakes up.
+    ReadAhead(
+        std::function<std::unique_ptr<pipeline::Source>()> make,
+        pipeline::SourceContext context,
+        StopSource stop,
+        Journal& journal,
+        std::size_t ahead = 2
+    );
     ~ReadAhead();  // joins
     ReadAhead(const ReadAhead&) = delete;
     ReadAhead& operator=(const ReadAhead&) = delete;
@@ -30,6 +35,7 @@ public:
     const data::Schema& schema();
     // Swaps the next batch into `batch` (whose memory goes back to the reader). False: the end, proven.
     bool next(data::Batch& batch);
+
     // After next() returned false.
     const pipeline::Completeness& completeness() const { return completeness_; }
 

@@ -1,10 +1,5 @@
 #include "run/reconciler.hpp"
 
-#include <condition_variable>
-#include <mutex>
-#include <optional>
-#include <thread>
-
 #include "base/killpoint.hpp"
 #include "base/log.hpp"
 #include "redis/connection.hpp"
@@ -14,6 +9,11 @@
 #include "run/ledger.hpp"
 #include "run/publisher.hpp"
 
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+
 namespace headrace::run {
 namespace {
 
@@ -21,10 +21,12 @@ using std::chrono::milliseconds;
 
 // Ours to publish only when its own worker had time to: the live path takes milliseconds.
 constexpr std::string_view overdue_outputs =
-    "select output_id from etl_outputs where not published and not removed and decided_at < now() - interval '2 seconds' order by output_id";
+    "select output_id from etl_outputs where not published and not removed and decided_at < now() - interval '2 "
+    "seconds' order by output_id";
 
 constexpr std::string_view finished_commits =
-    "select run_id, pipeline from etl_runs r where state = 'committed' and committed_at < now() - interval '2 seconds' and not exists"
+    "select run_id, pipeline from etl_runs r where state = 'committed' and committed_at < now() - interval '2 seconds' "
+    "and not exists"
     " (select 1 from etl_outputs o where o.run_id = r.run_id and not o.published)";
 
 }  // namespace
@@ -41,7 +43,8 @@ struct Reconciler::State {
     std::optional<redis::Connection> cache;
     std::thread thread;
 
-    State(Options o, JournalWriter& j) : options(std::move(o)), journal(j), queue(options.queue, options.queue_name, options.queue_prefix) {}
+    State(Options o, JournalWriter& j)
+        : options(std::move(o)), journal(j), queue(options.queue, options.queue_name, options.queue_prefix) {}
 
     void run() {
         std::unique_lock lock(mutex);
@@ -54,7 +57,8 @@ struct Reconciler::State {
         }
     }
 
-    // Each part by itself: a Redis that is away must not keep Postgres' side from being mended, and the other way round.
+    // Each part by itself: a Redis that is away must not keep Postgres' side from being mended, and the other way
+    // round.
     void sweep() {
         if (!part("postgres", [&] { connect_db(); })) {
             return;
@@ -102,7 +106,9 @@ struct Reconciler::State {
 
     void reap_dead() {
         for (const auto& run : reap(*db)) {
-            log::warn("a worker died during a run", {{"run", run.run_id}, {"pipeline", run.pipeline}, {"state", run.state}});
+            log::warn(
+                "a worker died during a run", {{"run", run.run_id}, {"pipeline", run.pipeline}, {"state", run.state}}
+            );
             journal.state_changed(run.run_id, run.pipeline);
         }
     }
@@ -110,7 +116,8 @@ struct Reconciler::State {
     // Queued runs whose job Redis lost, or whose job BullMQ gave up: a new job with a new id.
     void resend_lost() {
         const auto rows = db->exec(
-            "select run_id, job_id from etl_runs r where state = 'queued' and available_at < now() - $1 * interval '1 ms' and not exists"
+            "select run_id, job_id from etl_runs r where state = 'queued' and available_at < now() - $1 * interval '1 "
+            "ms' and not exists"
             " (select 1 from etl_outbox o where o.run_id = r.run_id and o.sent_at is null)",
             {static_cast<std::int64_t>(2 * options.sweep.count())}
         );
@@ -122,7 +129,8 @@ struct Reconciler::State {
             }
             db->transaction([&](postgres::Connection& c) {
                 const auto moved = c.exec(
-                    "update etl_runs set sends = sends + 1, job_timestamp = 0, job_id = 'run-' || run_id || '-' || (sends + 1)"
+                    "update etl_runs set sends = sends + 1, job_timestamp = 0, job_id = 'run-' || run_id || '-' || "
+                    "(sends + 1)"
                     " where run_id = $1 and state = 'queued' and job_id = $2",
                     {rows.text(i, "run_id"), rows.text(i, "job_id")}
                 );
@@ -130,7 +138,9 @@ struct Reconciler::State {
                     c.exec("insert into etl_outbox (run_id) values ($1)", {rows.text(i, "run_id")});
                 }
             });
-            log::warn("a queued run had no job: sent again", {{"run", std::string(rows.text(i, "run_id"))}, {"job", state}});
+            log::warn(
+                "a queued run had no job: sent again", {{"run", std::string(rows.text(i, "run_id"))}, {"job", state}}
+            );
             any = true;
         }
         if (any) {
@@ -168,10 +178,18 @@ struct Reconciler::State {
     // Nothing is left to publish from: the source is read again, unless a run of the pipeline is on its way.
     void republish(const std::string& pipeline) {
         try {
-            const auto run = trigger_run(*db, {.pipeline = pipeline, .trigger = "republish", .by = "headrace",
-                                               .reason = "Redis lost the output and no copy is kept in Postgres",
-                                               .idempotency_key = std::nullopt, .retry_of = std::nullopt});
-            log::warn("an output is lost in Redis: the pipeline runs again", {{"pipeline", pipeline}, {"run", run.run_id}});
+            const auto run = trigger_run(
+                *db,
+                {.pipeline = pipeline,
+                 .trigger = "republish",
+                 .by = "headrace",
+                 .reason = "Redis lost the output and no copy is kept in Postgres",
+                 .idempotency_key = std::nullopt,
+                 .retry_of = std::nullopt}
+            );
+            log::warn(
+                "an output is lost in Redis: the pipeline runs again", {{"pipeline", pipeline}, {"run", run.run_id}}
+            );
             journal.state_changed(run.run_id, pipeline, true);
             dispatch(*db, queue);
         } catch (const Error& e) {
@@ -190,7 +208,8 @@ struct Reconciler::State {
     }
 };
 
-Reconciler::Reconciler(Options options, JournalWriter& journal) : state_(std::make_unique<State>(std::move(options), journal)) {
+Reconciler::Reconciler(Options options, JournalWriter& journal)
+    : state_(std::make_unique<State>(std::move(options), journal)) {
     state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
 

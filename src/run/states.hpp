@@ -11,15 +11,15 @@
 
 namespace headrace::run {
 
-inline constexpr std::array<std::string_view, 9> states = {"queued",    "running",    "committed",   "succeeded", "failed",
-                                                           "cancelled", "superseded", "quarantined", "skipped"};
+inline constexpr std::array<std::string_view, 9> states =
+    {"queued", "running", "committed", "succeeded", "failed", "cancelled", "superseded", "quarantined", "skipped"};
 
 constexpr bool is_final(std::string_view state) {
     return state != "queued" && state != "running" && state != "committed";
 }
 
 // The nine steps of an attempt, in order.
-inline constexpr std::array<std::string_view, 9> steps = {"resolve",   "connect", "query", "read",   "transform",
-                                                          "check",     "stage",   "commit", "publish"};
+inline constexpr std::array<std::string_view, 9> steps =
+    {"resolve", "connect", "query", "read", "transform", "check", "stage", "commit", "publish"};
 
 }  // namespace headrace::run

@@ -1,13 +1,5 @@
 #include "run/worker.hpp"
 
-#include <boost/json/parse.hpp>
-#include <boost/json/value_to.hpp>
-#include <condition_variable>
-#include <filesystem>
-#include <map>
-#include <mutex>
-#include <thread>
-
 #include "base/log.hpp"
 #include "bullmq/worker.hpp"
 #include "pipeline/parse.hpp"
@@ -18,6 +10,15 @@
 #include "run/executor.hpp"
 #include "run/reconciler.hpp"
 #include "schedule/scheduler.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value_to.hpp>
+
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <thread>
 
 namespace headrace::run {
 namespace {
@@ -78,15 +79,18 @@ struct Worker::State {
           registry(r),
           pool(settings.db, settings.concurrency + 2),
           journal({.db = settings.db, .redis = settings.queue_redis, .stream = settings.events_stream}),
-          keeper({.db = settings.db, .name = settings.name, .concurrency = settings.concurrency, .lease = settings.lease}),
-          services{.db = pool,
-                   .cache = settings.cache_redis,
-                   .registry = registry,
-                   .credential = [this](const std::string& name) { return settings.credential(*pool.take(), name); },
-                   .journal = journal,
-                   .keeper = keeper,
-                   .redactor = redactor,
-                   .lease = settings.lease},
+          keeper(
+              {.db = settings.db, .name = settings.name, .concurrency = settings.concurrency, .lease = settings.lease}
+          ),
+          services{
+              .db = pool,
+              .cache = settings.cache_redis,
+              .registry = registry,
+              .credential = [this](const std::string& name) { return settings.credential(*pool.take(), name); },
+              .journal = journal,
+              .keeper = keeper,
+              .redactor = redactor,
+              .lease = settings.lease},
           executor(services),
           queue(settings.queue_redis, settings.queue, settings.prefix) {}
 
@@ -102,12 +106,16 @@ struct Worker::State {
         const auto files = pipeline::load_folder(settings.pipelines_folder, registry);
         for (const auto& file : files) {
             for (const auto& problem : file.problems) {
-                log::error("pipeline file is not valid; the last good version stays in force", {{"problem", problem.text()}});
+                log::error(
+                    "pipeline file is not valid; the last good version stays in force", {{"problem", problem.text()}}
+                );
             }
         }
         for (const auto& change : sync_catalog(c, registry, files)) {
-            log::info(change.removed ? "pipeline removed" : "pipeline loaded",
-                      {{"pipeline", change.pipeline}, {"version", std::to_string(change.version)}});
+            log::info(
+                change.removed ? "pipeline removed" : "pipeline loaded",
+                {{"pipeline", change.pipeline}, {"version", std::to_string(change.version)}}
+            );
             journal.pipeline_changed(change.pipeline);
         }
     }
@@ -176,7 +184,8 @@ struct Worker::State {
         options.remove_on_complete = bullmq::KeepJobs{.count = 1000, .age = std::nullopt, .limit = std::nullopt};
         options.remove_on_fail = bullmq::KeepJobs{.count = 5000, .age = std::nullopt, .limit = std::nullopt};
         options.on_event = [](const bullmq::WorkerEvent& event) {
-            if (event.kind == bullmq::WorkerEvent::Kind::error || event.kind == bullmq::WorkerEvent::Kind::disconnected) {
+            if (event.kind == bullmq::WorkerEvent::Kind::error ||
+                event.kind == bullmq::WorkerEvent::Kind::disconnected) {
                 log::warn("queue", {{"job", event.job_id}, {"error", event.text}});
             }
         };
@@ -184,7 +193,8 @@ struct Worker::State {
     }
 };
 
-Worker::Worker(WorkerSettings settings, const pipeline::Registry& registry) : state_(std::make_unique<State>(std::move(settings), registry)) {
+Worker::Worker(WorkerSettings settings, const pipeline::Registry& registry)
+    : state_(std::make_unique<State>(std::move(settings), registry)) {
     auto db = state_->pool.take();
     postgres::require_schema(*db);
     if (state_->settings.verify) {
@@ -199,15 +209,22 @@ Worker::~Worker() {
 
 void Worker::start() {
     auto& s = *state_;
-    s.reconciler.emplace(Reconciler::Options{.db = s.settings.db,
-                                             .cache = s.settings.cache_redis,
-                                             .queue = s.settings.queue_redis,
-                                             .queue_name = s.settings.queue,
-                                             .queue_prefix = s.settings.prefix,
-                                             .sweep = s.settings.sweep},
-                         s.journal);
-    s.worker.emplace(s.settings.queue_redis, s.settings.queue, s.queue_options(),
-                     [state = state_.get()](bullmq::Job& job, bullmq::JobContext& context) { return state->process(job, context); });
+    s.reconciler.emplace(
+        Reconciler::Options{
+            .db = s.settings.db,
+            .cache = s.settings.cache_redis,
+            .queue = s.settings.queue_redis,
+            .queue_name = s.settings.queue,
+            .queue_prefix = s.settings.prefix,
+            .sweep = s.settings.sweep},
+        s.journal
+    );
+    s.worker.emplace(
+        s.settings.queue_redis,
+        s.settings.queue,
+        s.queue_options(),
+        [state = state_.get()](bullmq::Job& job, bullmq::JobContext& context) { return state->process(job, context); }
+    );
     s.worker->start();
     s.scheduler = std::thread([state = state_.get()] { state->plan(); });
 }

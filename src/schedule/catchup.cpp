@@ -21,15 +21,13 @@ constexpr std::size_t counted_slots = 10'000;
 
 template <typename Words, typename Value>
 std::string_view word_of(const Words& words, Value value) {
-    const auto it =
-        std::find_if(words.begin(), words.end(), [&](const auto& w) { return w.first == value; });
+    const auto it = std::find_if(words.begin(), words.end(), [&](const auto& w) { return w.first == value; });
     return it == words.end() ? std::string_view() : it->second;
 }
 
 template <typename Value, typename Words>
 std::optional<Value> value_of(const Words& words, std::string_view text) {
-    const auto it =
-        std::find_if(words.begin(), words.end(), [&](const auto& w) { return w.second == text; });
+    const auto it = std::find_if(words.begin(), words.end(), [&](const auto& w) { return w.second == text; });
     return it == words.end() ? std::nullopt : std::optional(it->first);
 }
 
@@ -50,8 +48,7 @@ std::string span_text(std::chrono::milliseconds span) {
 
 // The newest slots in (after, upto], oldest first; `more` says that there are older ones. There is
 // no backward search in Cron: look back twice as far each time until enough are seen.
-std::deque<Timestamp>
-newest_slots(const Cron& cron, Timestamp after, Timestamp upto, std::size_t count, bool& more) {
+std::deque<Timestamp> newest_slots(const Cron& cron, Timestamp after, Timestamp upto, std::size_t count, bool& more) {
     for (std::chrono::microseconds back = std::chrono::minutes(1);; back *= 2) {
         const bool whole = upto - after <= back;
         const Timestamp from = whole ? after : upto - back;
@@ -77,13 +74,11 @@ DueSlot not_listed(const Cron& cron, Timestamp after, Timestamp oldest_listed, s
     const auto newest = newest_slots(cron, after, upto, 1, more).back();
     std::size_t count = 0;
     Timestamp first{};
-    for (auto slot = cron.next(after); slot && *slot <= upto && count < counted_slots;
-         slot = cron.next(*slot)) {
+    for (auto slot = cron.next(after); slot && *slot <= upto && count < counted_slots; slot = cron.next(*slot)) {
         first = count == 0 ? *slot : first;
         ++count;
     }
-    const auto times = count == counted_slots ? fmt::format("{} or more", counted_slots)
-                                              : fmt::format("{}", count);
+    const auto times = count == counted_slots ? fmt::format("{} or more", counted_slots) : fmt::format("{}", count);
     return {
         newest,
         false,
@@ -96,20 +91,13 @@ DueSlot not_listed(const Cron& cron, Timestamp after, Timestamp oldest_listed, s
         )};
 }
 
-DueSlot decide_missed(
-    Timestamp slot,
-    bool newest,
-    Timestamp now,
-    Catchup catchup,
-    std::chrono::milliseconds window
-) {
+DueSlot decide_missed(Timestamp slot, bool newest, Timestamp now, Catchup catchup, std::chrono::milliseconds window) {
     const auto late = std::chrono::floor<std::chrono::seconds>(now - slot);
     if (catchup == Catchup::none) {
         return {slot, false, "missed: catchup none"};
     }
     if (now - slot > window) {
-        return {
-            slot, false, fmt::format("missed: older than catchup_window {}", span_text(window))};
+        return {slot, false, fmt::format("missed: older than catchup_window {}", span_text(window))};
     }
     if (catchup == Catchup::last && !newest) {
         return {slot, false, "missed: catchup last runs only the newest"};
@@ -149,8 +137,7 @@ std::vector<DueSlot> due_slots(
     }
     cap = std::max<std::size_t>(cap, 1);
     // Missed: (considered_through, on_time_from); on time: [on_time_from, now].
-    const Timestamp on_time_from =
-        std::max(now - due_grace, considered_through + std::chrono::microseconds(1));
+    const Timestamp on_time_from = std::max(now - due_grace, considered_through + std::chrono::microseconds(1));
     const Timestamp before = on_time_from - std::chrono::microseconds(1);
     bool more = false;
     const auto missed = newest_slots(cron, considered_through, before, cap, more);
@@ -166,13 +153,11 @@ std::vector<DueSlot> due_slots(
     return out;
 }
 
-std::chrono::milliseconds
-jitter_for(std::string_view pipeline, Timestamp slot, std::chrono::milliseconds max) {
+std::chrono::milliseconds jitter_for(std::string_view pipeline, Timestamp slot, std::chrono::milliseconds max) {
     if (max.count() <= 0) {
         return std::chrono::milliseconds(0);
     }
-    std::uint64_t hash =
-        0xcbf29ce484222325;  // FNV-1a over name and slot, little end first, then mixed (splitmix64)
+    std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a over name and slot, little end first, then mixed (splitmix64)
     const auto add = [&](std::uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3; };
     for (const char c : pipeline) {
         add(static_cast<std::uint8_t>(c));
@@ -184,9 +169,7 @@ jitter_for(std::string_view pipeline, Timestamp slot, std::chrono::milliseconds 
     hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9;
     hash = (hash ^ hash >> 27) * 0x94d049bb133111eb;
     hash ^= hash >> 31;
-    return std::chrono::milliseconds(
-        static_cast<std::int64_t>(hash % (static_cast<std::uint64_t>(max.count()) + 1))
-    );
+    return std::chrono::milliseconds(static_cast<std::int64_t>(hash % (static_cast<std::uint64_t>(max.count()) + 1)));
 }
 
 }  // namespace headrace::schedule

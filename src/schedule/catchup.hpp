@@ -14,7 +14,7 @@
 
 namespace headrace::schedule {
 
-enum class Catchup { none, last, all };  // missed slots: skip · run the newest · run them all
+enum class Catchup { none, last, all };          // missed slots: skip · run the newest · run them all
 enum class Overlap { skip, queue, cancel_old };  // when a run of this pipeline is still in progress
 
 std::string_view to_string(Catchup value);  // "none", "last", "all"
@@ -51,7 +51,6 @@ std::vector<DueSlot> due_slots(
 
 // How long after its slot a run starts, in [0, max]: a hash of both, so that every scheduler
 // computes the same.
-std::chrono::milliseconds
-jitter_for(std::string_view pipeline, Timestamp slot, std::chrono::milliseconds max);
+std::chrono::milliseconds jitter_for(std::string_view pipeline, Timestamp slot, std::chrono::milliseconds max);
 
 }  // namespace headrace::schedule

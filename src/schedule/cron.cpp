@@ -8,8 +8,7 @@ namespace headrace::schedule {
 namespace {
 
 constexpr std::int64_t day_seconds = 86'400;
-constexpr std::int64_t year_one =
-    -62'135'596'800;  // the calendar types of <chrono> hold ±32767 years only
+constexpr std::int64_t year_one = -62'135'596'800;  // the calendar types of <chrono> hold ±32767 years only
 constexpr std::int64_t year_9999 = 253'370'764'800;
 constexpr std::int64_t horizon_seconds = 41LL * 366 * day_seconds;
 
@@ -58,19 +57,16 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::int64_t>
-first_match(const CronFields& fields, std::int64_t from, std::int64_t upto) {
+std::optional<std::int64_t> first_match(const CronFields& fields, std::int64_t from, std::int64_t upto) {
     using namespace std::chrono;
     while (from < upto) {
         const sys_days today = floor<days>(sys_seconds(seconds(from)));
         const year_month_day date(today);
         const auto month = static_cast<unsigned>(date.month());
         const auto day = static_cast<int>(static_cast<unsigned>(date.day()));
-        const std::int64_t month_begin =
-            (today.time_since_epoch().count() - (day - 1)) * day_seconds;
-        const std::uint32_t allowed = (fields.months >> month & 1U) != 0
-                                          ? fields.days_of(static_cast<int>(date.year()), month)
-                                          : 0;
+        const std::int64_t month_begin = (today.time_since_epoch().count() - (day - 1)) * day_seconds;
+        const std::uint32_t allowed =
+            (fields.months >> month & 1U) != 0 ? fields.days_of(static_cast<int>(date.year()), month) : 0;
 
         int found = bit_from(allowed, day);
         if (found == day) {
@@ -100,9 +96,8 @@ Cron Cron::parse(std::string_view expression, std::string_view zone) {
 
 std::optional<Timestamp> Cron::next(Timestamp after) const {
     const auto as_time = [](std::int64_t utc) { return Timestamp(std::chrono::seconds(utc)); };
-    const std::int64_t from = std::max(
-        std::chrono::floor<std::chrono::seconds>(after).time_since_epoch().count() + 1, year_one
-    );
+    const std::int64_t from =
+        std::max(std::chrono::floor<std::chrono::seconds>(after).time_since_epoch().count() + 1, year_one);
     if (from > year_9999) {
         return std::nullopt;
     }
@@ -111,9 +106,7 @@ std::optional<Timestamp> Cron::next(Timestamp after) const {
     const bool moves_out_of_gap = !fields_.every_hour();
 
     const auto& stretches = zone_->stretches();
-    for (std::size_t i = zone_->index_at(from);
-         i < stretches.size() && stretches[i].begin < horizon;
-         ++i) {
+    for (std::size_t i = zone_->index_at(from); i < stretches.size() && stretches[i].begin < horizon; ++i) {
         const auto& stretch = stretches[i];
         if (moves_out_of_gap && stretch.begin >= from && stretch.local_begin() > stretch.seen &&
             first_match(fields_, stretch.seen, stretch.local_begin())) {
@@ -123,8 +116,7 @@ std::optional<Timestamp> Cron::next(Timestamp after) const {
         if (once) {
             local = std::max(local, stretch.seen);
         }
-        if (const auto match =
-                first_match(fields_, local, std::min(stretch.end, horizon) + stretch.offset)) {
+        if (const auto match = first_match(fields_, local, std::min(stretch.end, horizon) + stretch.offset)) {
             return as_time(*match - stretch.offset);
         }
     }

@@ -60,7 +60,6 @@ private:
 
 // The first second of the wall clock in [from, upto) that the fields allow; seconds since
 // 1970-01-01 00:00 local.
-std::optional<std::int64_t>
-first_match(const CronFields& fields, std::int64_t from, std::int64_t upto);
+std::optional<std::int64_t> first_match(const CronFields& fields, std::int64_t from, std::int64_t upto);
 
 }  // namespace headrace::schedule

@@ -23,14 +23,7 @@
 
 namespace headrace::schedule {
 
-enum CronField : std::size_t {
-    cron_second,
-    cron_minute,
-    cron_hour,
-    cron_day,
-    cron_month,
-    cron_weekday
-};
+enum CronField : std::size_t { cron_second, cron_minute, cron_hour, cron_day, cron_month, cron_weekday };
 
 // One item as it was written; the sets below are the truth for matching, the items are for the text
 // of the preview.

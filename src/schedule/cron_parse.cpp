@@ -84,8 +84,7 @@ std::string quoted(std::string_view text) {
 // Parses one field; it exists only during that and carries what messages need.
 class FieldParser {
 public:
-    FieldParser(CronField field, std::string_view text)
-        : field_(field), spec_(spec_of(field)), text_(text) {}
+    FieldParser(CronField field, std::string_view text) : field_(field), spec_(spec_of(field)), text_(text) {}
 
     std::vector<CronItem> parse() const {
         std::vector<CronItem> items;
@@ -100,9 +99,7 @@ public:
 
 private:
     [[noreturn]] void bad(std::string_view what) const {
-        fail(fmt::format(
-            "{} field {} {}; allowed are {}", spec_.name, quoted(text_), what, spec_.allowed
-        ));
+        fail(fmt::format("{} field {} {}; allowed are {}", spec_.name, quoted(text_), what, spec_.allowed));
     }
 
     CronItem item(std::string_view part) const {
@@ -111,8 +108,7 @@ private:
         if (slash == std::string_view::npos) {
             return out;
         }
-        if (out.kind != CronItem::Kind::any && out.kind != CronItem::Kind::one &&
-            out.kind != CronItem::Kind::range) {
+        if (out.kind != CronItem::Kind::any && out.kind != CronItem::Kind::one && out.kind != CronItem::Kind::range) {
             bad("has a step after L or #, which take none");
         }
         const auto text = part.substr(slash + 1);
@@ -123,9 +119,7 @@ private:
         }
         if (*step > span) {
             bad(fmt::format(
-                "has the step {}, wider than the whole field: it cannot reach into the next {}",
-                *step,
-                next_unit()
+                "has the step {}, wider than the whole field: it cannot reach into the next {}", *step, next_unit()
             ));
         }
         out.step = *step;
@@ -142,10 +136,7 @@ private:
             if (text == "?" && field_ != cron_day && field_ != cron_weekday) {
                 bad("has ?, which only the two day fields take; write *");
             }
-            return {
-                .kind = CronItem::Kind::any,
-                .from = spec_.min,
-                .to = field_ == cron_weekday ? 6 : spec_.max};
+            return {.kind = CronItem::Kind::any, .from = spec_.min, .to = field_ == cron_weekday ? 6 : spec_.max};
         }
         if (text.empty()) {
             bad(stepped ? "has a step without anything before it; write */n" : "is empty");
@@ -169,9 +160,7 @@ private:
         }
         if (from > to) {
             if (field_ == cron_day) {
-                bad(fmt::format(
-                    "has a range that runs backwards; write {}-31,1-{}", from_text, to_text
-                ));
+                bad(fmt::format("has a range that runs backwards; write {}-31,1-{}", from_text, to_text));
             }
             bad(fmt::format(
                 "has a range that runs backwards; write {}-{},{}-{}",
@@ -213,8 +202,7 @@ private:
                 bad("has # without a number from 1 to 5 after it (mon#2 is the second Monday)");
             }
             const int day = value(text.substr(0, hash)) % 7;
-            return CronItem{
-                .kind = CronItem::Kind::nth_weekday, .from = day, .to = day, .nth = *nth};
+            return CronItem{.kind = CronItem::Kind::nth_weekday, .from = day, .to = day, .nth = *nth};
         }
         if (low.back() == 'l') {
             const int day = value(text.substr(0, text.size() - 1)) % 7;
@@ -228,9 +216,7 @@ private:
             !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
             return std::nullopt;
         }
-        return std::accumulate(text.begin(), text.end(), 0, [](int sum, char c) {
-            return sum * 10 + (c - '0');
-        });
+        return std::accumulate(text.begin(), text.end(), 0, [](int sum, char c) { return sum * 10 + (c - '0'); });
     }
 
     int value(std::string_view text) const {
@@ -254,8 +240,7 @@ private:
     }
 
     std::string_view next_unit() const {
-        static constexpr std::string_view units[] = {
-            "minute", "hour", "day", "month", "year", "week"};
+        static constexpr std::string_view units[] = {"minute", "hour", "day", "month", "year", "week"};
         return units[field_];
     }
 
@@ -311,9 +296,7 @@ void refuse_impossible(const CronFields& fields) {
         return;  // a fifth weekday comes in every month of some year
     }
     fail(fmt::format(
-        "day-of-month field: day {} never comes in {}",
-        std::countr_zero(fields.days),
-        fmt::join(months, ", ")
+        "day-of-month field: day {} never comes in {}", std::countr_zero(fields.days), fmt::join(months, ", ")
     ));
 }
 

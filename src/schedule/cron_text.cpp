@@ -51,9 +51,7 @@ std::string set_of(const Items& items, const std::string& unit, const Namer& nam
     if (wild(items)) {
         return "every " + unit;
     }
-    const auto step_text = [&](const CronItem& item) {
-        return fmt::format("every {} {}", ordinal(item.step), unit);
-    };
+    const auto step_text = [&](const CronItem& item) { return fmt::format("every {} {}", ordinal(item.step), unit); };
     std::vector<std::string> plain;
     std::vector<std::string> parts;
     bool several = false;
@@ -62,10 +60,7 @@ std::string set_of(const Items& items, const std::string& unit, const Namer& nam
             parts.push_back(item.step == 1 ? "every " + unit : step_text(item));
         } else if (item.step > 1) {
             parts.push_back(fmt::format(
-                "{} from {}{}",
-                step_text(item),
-                name(item.from),
-                item.open ? "" : " through " + name(item.to)
+                "{} from {}{}", step_text(item), name(item.from), item.open ? "" : " through " + name(item.to)
             ));
         } else if (item.kind == CronItem::Kind::one || item.from == item.to) {
             plain.push_back(name(item.from));
@@ -91,9 +86,8 @@ std::string clock_text(const CronFields& f, int hour, int minute) {
 
 // "At 06:30 and 18:30" when the clock times are few; else "".
 std::string clock_times(const CronFields& f) {
-    if (std::popcount(f.seconds) != 1 ||
-        std::popcount(f.hours) * std::popcount(f.minutes) > listed_times || !f.fixed_hours() ||
-        only(f.items[cron_minute], CronItem::Kind::any)) {
+    if (std::popcount(f.seconds) != 1 || std::popcount(f.hours) * std::popcount(f.minutes) > listed_times ||
+        !f.fixed_hours() || only(f.items[cron_minute], CronItem::Kind::any)) {
         return {};
     }
     std::vector<std::string> times;
@@ -203,8 +197,7 @@ std::string weekday_text(const CronFields& f) {
                 }
         }
     }
-    const bool lone_range =
-        items.size() == 1 && items[0].kind == CronItem::Kind::range && items[0].step == 1;
+    const bool lone_range = items.size() == 1 && items[0].kind == CronItem::Kind::range && items[0].step == 1;
     return (lone_range ? "" : "on ") + join_words(days, "and");
 }
 
@@ -274,9 +267,7 @@ std::string describe(const CronFields& f) {
     }
     if (f.day_or_weekday()) {
         const auto weekdays = weekday_text(f);
-        text += fmt::format(
-            ", {} or {}{}", day_text(f), weekdays.starts_with("on ") ? "" : "on ", weekdays
-        );
+        text += fmt::format(", {} or {}{}", day_text(f), weekdays.starts_with("on ") ? "" : "on ", weekdays);
     } else if (!f.any_day) {
         text += ", " + day_text(f);
     } else if (!f.any_weekday) {

@@ -13,9 +13,7 @@ std::string describe(const CronFields& fields);
 
 std::string weekday_name(int weekday);  // 0 and 7: "Sunday"
 std::string month_name(int month);      // 1: "January"
-std::string join_words(
-    const std::vector<std::string>& words,
-    std::string_view last
-);  // "a, b and c" with last = "and"
+std::string join_words(const std::vector<std::string>& words,
+                       std::string_view last);  // "a, b and c" with last = "and"
 
 }  // namespace headrace::schedule

@@ -9,7 +9,7 @@ namespace headrace::schedule {
 
 std::string lower_case(std::string_view text);                              // ASCII letters only
 std::vector<std::string_view> split_words(std::string_view text, char at);  // empty ones stay
-std::vector<std::string_view> blank_words(std::string_view text);  // by blanks; none is empty
+std::vector<std::string_view> blank_words(std::string_view text);           // by blanks; none is empty
 // Equal, upper and lower case being the same.
 bool same_word(std::string_view a, std::string_view b);
 

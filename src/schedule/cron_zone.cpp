@@ -22,9 +22,7 @@ constexpr std::int64_t beginning = std::numeric_limits<std::int64_t>::min() / 4;
 constexpr std::int64_t ending = std::numeric_limits<std::int64_t>::max() / 4;
 
 std::int64_t day_number(int year, unsigned month, unsigned day) {
-    return std::chrono::sys_days(
-               std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day)
-    )
+    return std::chrono::sys_days(std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day))
         .time_since_epoch()
         .count();
 }
@@ -59,8 +57,7 @@ public:
     std::optional<std::int64_t> number() {
         std::int64_t value = 0;
         const auto start = at_;
-        for (; at_ < text_.size() && at_ - start < 4 && text_[at_] >= '0' && text_[at_] <= '9';
-             ++at_) {
+        for (; at_ < text_.size() && at_ - start < 4 && text_[at_] >= '0' && text_[at_] <= '9'; ++at_) {
             value = value * 10 + (text_[at_] - '0');
         }
         return at_ > start ? std::optional(value) : std::nullopt;
@@ -138,9 +135,8 @@ struct RuleDay {
             const auto first = day_number(year, static_cast<unsigned>(month), 1);
             const std::int64_t first_weekday = (first + 4) % 7;  // 1970-01-01 was a Thursday
             days = first + (day - first_weekday + 7) % 7 + 7 * (week - 1);
-            const auto next_month = month == 12
-                                        ? day_number(year + 1, 1, 1)
-                                        : day_number(year, static_cast<unsigned>(month + 1), 1);
+            const auto next_month =
+                month == 12 ? day_number(year + 1, 1, 1) : day_number(year, static_cast<unsigned>(month + 1), 1);
             if (days >= next_month) {
                 days -= 7;  // week 5 means the last one
             }
@@ -164,15 +160,13 @@ std::string footer_of(const std::string& name) {
         return {};
     }
     const auto start = bytes.rfind('\n', bytes.size() - 2);
-    return start == std::string::npos ? std::string()
-                                      : bytes.substr(start + 1, bytes.size() - start - 2);
+    return start == std::string::npos ? std::string() : bytes.substr(start + 1, bytes.size() - start - 2);
 }
 
 [[noreturn]] void unknown_zone(std::string_view name) {
     const auto same_end = [&](std::string_view zone) {
         const auto slash = zone.rfind('/');
-        return slash != std::string_view::npos && !zone.starts_with("Etc/") &&
-               same_word(zone.substr(slash + 1), name);
+        return slash != std::string_view::npos && !zone.starts_with("Etc/") && same_word(zone.substr(slash + 1), name);
     };
     std::vector<std::string_view> names;
     std::string near;
@@ -217,11 +211,7 @@ const date::time_zone* find_zone(std::string_view name) {
 
 }  // namespace
 
-CronZone::CronZone(
-    std::string name,
-    std::int64_t first_offset,
-    const std::vector<Transition>& transitions
-)
+CronZone::CronZone(std::string name, std::int64_t first_offset, const std::vector<Transition>& transitions)
     : name_(std::move(name)) {
     stretches_.push_back({beginning, ending, first_offset, beginning + first_offset});
     std::int64_t seen = beginning;
@@ -238,13 +228,9 @@ CronZone::CronZone(
 
 std::size_t CronZone::index_at(std::int64_t utc) const {
     const auto after = std::upper_bound(
-        stretches_.begin(),
-        stretches_.end(),
-        utc,
-        [](std::int64_t t, const Stretch& s) { return t < s.begin; }
+        stretches_.begin(), stretches_.end(), utc, [](std::int64_t t, const Stretch& s) { return t < s.begin; }
     );
-    return after == stretches_.begin() ? 0
-                                       : static_cast<std::size_t>(after - stretches_.begin()) - 1;
+    return after == stretches_.begin() ? 0 : static_cast<std::size_t>(after - stretches_.begin()) - 1;
 }
 
 std::shared_ptr<const CronZone> CronZone::load(std::string_view name) {
@@ -262,8 +248,7 @@ std::shared_ptr<const CronZone> CronZone::load(std::string_view name) {
         transitions.push_back({at.time_since_epoch().count(), info.offset.count()});
     }
     const std::int64_t last = transitions.empty() ? beginning : transitions.back().at;
-    const int from_year =
-        transitions.empty() ? 1970 : 1970 + static_cast<int>(last / (day_seconds * 365)) - 1;
+    const int from_year = transitions.empty() ? 1970 : 1970 + static_cast<int>(last / (day_seconds * 365)) - 1;
     for (const auto& more : posix_transitions(footer_of(zone->name()), from_year, last_year)) {
         if (more.at > last) {
             transitions.push_back(more);
@@ -272,8 +257,7 @@ std::shared_ptr<const CronZone> CronZone::load(std::string_view name) {
     return std::make_shared<const CronZone>(zone->name(), first_offset, transitions);
 }
 
-std::vector<CronZone::Transition>
-posix_transitions(std::string_view rule, int first_year, int year_limit) {
+std::vector<CronZone::Transition> posix_transitions(std::string_view rule, int first_year, int year_limit) {
     RuleReader in(rule);
     const auto standard = in.name() ? in.clock() : std::nullopt;
     if (!standard || in.done() || !in.name()) {
@@ -298,16 +282,12 @@ posix_transitions(std::string_view rule, int first_year, int year_limit) {
         out.push_back({start->local_seconds(year) - winter, summer});
         out.push_back({end->local_seconds(year) - summer, winter});
     }
-    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-        return a.at < b.at;
-    });
+    std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
     // "Summer time all year" is written as a winter of no length: the later of two at one instant
     // holds.
     const auto overtaken = [&](const auto& t) { return &t != &out.back() && (&t + 1)->at == t.at; };
     std::vector<CronZone::Transition> kept;
-    std::copy_if(out.begin(), out.end(), std::back_inserter(kept), [&](const auto& t) {
-        return !overtaken(t);
-    });
+    std::copy_if(out.begin(), out.end(), std::back_inserter(kept), [&](const auto& t) { return !overtaken(t); });
     return kept;
 }
 

@@ -46,11 +46,7 @@ public:
         std::int64_t offset;  // from then on
     };
 
-    CronZone(
-        std::string name,
-        std::int64_t first_offset,
-        const std::vector<Transition>& transitions
-    );
+    CronZone(std::string name, std::int64_t first_offset, const std::vector<Transition>& transitions);
 
 private:
     std::string name_;
@@ -59,7 +55,6 @@ private:
 
 // The transitions that a POSIX TZ string ("CET-1CEST,M3.5.0,M10.5.0/3") makes in the years [first,
 // last], in order. Empty for a zone without summer time and for a string that is not understood.
-std::vector<CronZone::Transition>
-posix_transitions(std::string_view rule, int first_year, int last_year);
+std::vector<CronZone::Transition> posix_transitions(std::string_view rule, int first_year, int last_year);
 
 }  // namespace headrace::schedule

@@ -21,9 +21,8 @@ std::int64_t utc_seconds(Timestamp time) {
 
 std::string clock_text(std::int64_t local) {
     const auto time = ((local % day_seconds) + day_seconds) % day_seconds;
-    return time % 60 == 0
-               ? fmt::format("{:02d}:{:02d}", time / 3600, time / 60 % 60)
-               : fmt::format("{:02d}:{:02d}:{:02d}", time / 3600, time / 60 % 60, time % 60);
+    return time % 60 == 0 ? fmt::format("{:02d}:{:02d}", time / 3600, time / 60 % 60)
+                          : fmt::format("{:02d}:{:02d}:{:02d}", time / 3600, time / 60 % 60, time % 60);
 }
 
 std::string date_text(std::int64_t local) {
@@ -50,8 +49,7 @@ struct Affected {
 
 Affected affected(const CronFields& fields, std::int64_t from, std::int64_t upto) {
     Affected out;
-    for (auto at = first_match(fields, from, upto); at && out.count < 1000;
-         at = first_match(fields, *at + 1, upto)) {
+    for (auto at = first_match(fields, from, upto); at && out.count < 1000; at = first_match(fields, *at + 1, upto)) {
         out.first = out.count == 0 ? *at : out.first;
         out.last = *at;
         ++out.count;
@@ -65,10 +63,7 @@ std::string gap_warning(const Cron& cron, const CronZone::Stretch& stretch, cons
     const auto starts = same_day ? clock_text(end) : local_text(end);
     if (times.count == 1) {
         return fmt::format(
-            "{} does not exist in {}: that run starts at {}",
-            local_text(times.first),
-            cron.zone(),
-            starts
+            "{} does not exist in {}: that run starts at {}", local_text(times.first), cron.zone(), starts
         );
     }
     return fmt::format(
@@ -115,8 +110,7 @@ void clock_changes(const Cron& cron, std::int64_t now, std::vector<std::string>&
             if (const auto times = affected(cron.fields(), stretch.seen, local); times.count > 0) {
                 out.push_back(gap_warning(cron, stretch, times));
             }
-        } else if (const auto times = affected(cron.fields(), local, stretch.seen);
-                   times.count > 0) {
+        } else if (const auto times = affected(cron.fields(), local, stretch.seen); times.count > 0) {
             out.push_back(fold_warning(cron, times));
         }
     }
@@ -138,16 +132,12 @@ void day_rules(const CronFields& f, std::vector<std::string>& out) {
     for (int m = 1; m <= 12; ++m) {
         const int length = m == 2 ? 28 : m == 4 || m == 6 || m == 9 || m == 11 ? 30 : 31;
         if ((f.months >> m & 1U) != 0 && highest > length) {
-            missing.push_back(
-                month_name(m) + (m == 2 && highest == 29 ? " outside leap years" : "")
-            );
+            missing.push_back(month_name(m) + (m == 2 && highest == 29 ? " outside leap years" : ""));
         }
     }
     if (!missing.empty()) {
         out.push_back(fmt::format(
-            "Day {} does not come in {}; L means the last day of every month",
-            highest,
-            join_words(missing, "and")
+            "Day {} does not come in {}; L means the last day of every month", highest, join_words(missing, "and")
         ));
     }
 }
@@ -166,8 +156,7 @@ void uneven_steps(const CronFields& f, std::vector<std::string>& out) {
           Unit{cron_minute, 60, "minute", "hour"},
           Unit{cron_hour, 24, "hour", "day"}}) {
         const auto& items = f.items[unit.field];
-        const int step =
-            items.size() == 1 && items[0].kind == CronItem::Kind::any ? items[0].step : 1;
+        const int step = items.size() == 1 && items[0].kind == CronItem::Kind::any ? items[0].step : 1;
         if (step > 1 && unit.size % step != 0) {
             const int rest = unit.size % step;
             out.push_back(fmt::format(
@@ -195,10 +184,7 @@ void rare_runs(const Cron& cron, Timestamp now, std::vector<std::string>& out) {
         out.push_back(fmt::format(
             "It runs rarely: next on {}, then {}",
             date_text(utc_seconds(*first) + cron.zone_table().offset_at(utc_seconds(*first))),
-            second ? "on " + date_text(
-                                 utc_seconds(*second) +
-                                 cron.zone_table().offset_at(utc_seconds(*second))
-                             )
+            second ? "on " + date_text(utc_seconds(*second) + cron.zone_table().offset_at(utc_seconds(*second)))
                    : "not within 41 years"
         ));
     }

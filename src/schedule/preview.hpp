@@ -11,11 +11,9 @@
 namespace headrace::schedule {
 
 struct Preview {
-    std::string text;  // "At 06:30, Monday through Friday"
-    std::vector<Timestamp>
-        next;  // the next `count` times after `now`; fewer when there are no more
-    std::vector<std::string>
-        warnings;  // clock changes within a year first, each one sentence or two
+    std::string text;                   // "At 06:30, Monday through Friday"
+    std::vector<Timestamp> next;        // the next `count` times after `now`; fewer when there are no more
+    std::vector<std::string> warnings;  // clock changes within a year first, each one sentence or two
 };
 
 // `count` is 0 to 1000 (more is cut).

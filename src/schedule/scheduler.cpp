@@ -1,14 +1,14 @@
 #include "schedule/scheduler.hpp"
 
-#include <fmt/core.h>
-
-#include <algorithm>
-
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "base/log.hpp"
 #include "schedule/catchup.hpp"
 #include "schedule/cron.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
 
 namespace headrace::schedule {
 namespace {
@@ -21,26 +21,39 @@ constexpr std::size_t most_slots = 100;
 
 constexpr std::string_view columns =
     "name, definition_version, coalesce(override_cron, summary->'schedule'->>'cron') as cron,"
-    " coalesce(override_timezone, summary->'schedule'->>'timezone') as timezone, coalesce((summary->'schedule'->>'jitterMs')::bigint, 0)"
-    " as jitter, summary->'schedule'->>'catchup' as catchup, coalesce((summary->'schedule'->>'catchupWindowMs')::bigint, 86400000)"
-    " as catchup_window, summary->'schedule'->>'overlap' as overlap, coalesce((summary->>'maxAttempts')::int, 3) as max_attempts,"
+    " coalesce(override_timezone, summary->'schedule'->>'timezone') as timezone, "
+    "coalesce((summary->'schedule'->>'jitterMs')::bigint, 0)"
+    " as jitter, summary->'schedule'->>'catchup' as catchup, "
+    "coalesce((summary->'schedule'->>'catchupWindowMs')::bigint, 86400000)"
+    " as catchup_window, summary->'schedule'->>'overlap' as overlap, coalesce((summary->>'maxAttempts')::int, 3) as "
+    "max_attempts,"
     " slots_through, now() as now";
 
 constexpr std::string_view active =
     "not removed and not paused and coalesce((summary->>'enabled')::boolean, true)"
     " and coalesce(override_cron, summary->'schedule'->>'cron') is not null";
 
-std::string insert_slot(Connection& c, const postgres::Result& row, const DueSlot& slot, const std::string& skip_reason) {
+std::string
+insert_slot(Connection& c, const postgres::Result& row, const DueSlot& slot, const std::string& skip_reason) {
     const auto run_id = make_uuid_v7();
     const auto pipeline = row.text(0, "name");
     const bool run = skip_reason.empty();
     const auto jitter = jitter_for(pipeline, slot.slot, milliseconds(row.integer(0, "jitter")));
     const auto made = c.exec(
-        "insert into etl_runs (run_id, pipeline, definition_version, slot, trigger, triggered_by, job_id, state, reason, finished_at,"
-        " max_attempts, available_at) values ($1, $2, $3, $4, 'schedule', 'schedule', $5, $6, nullif($7, ''), case when $8 then null else now() end,"
+        "insert into etl_runs (run_id, pipeline, definition_version, slot, trigger, triggered_by, job_id, state, "
+        "reason, finished_at,"
+        " max_attempts, available_at) values ($1, $2, $3, $4, 'schedule', 'schedule', $5, $6, nullif($7, ''), case "
+        "when $8 then null else now() end,"
         " $9, now() + $10 * interval '1 ms') on conflict (pipeline, slot) do nothing",
-        {run_id, pipeline, row.text(0, "definition_version"), slot.slot, "run-" + run_id, run ? "queued" : "skipped",
-         run ? slot.reason : skip_reason, run, row.text(0, "max_attempts"),
+        {run_id,
+         pipeline,
+         row.text(0, "definition_version"),
+         slot.slot,
+         "run-" + run_id,
+         run ? "queued" : "skipped",
+         run ? slot.reason : skip_reason,
+         run,
+         row.text(0, "max_attempts"),
          static_cast<std::int64_t>(run ? jitter.count() : 0)}
     );
     if (made.affected() == 0) {
@@ -60,26 +73,38 @@ std::string why_not(Connection& c, const postgres::Result& row, const DueSlot& s
     if (parse_overlap(row.text(0, "overlap")).value_or(Overlap::skip) != Overlap::skip) {
         return {};
     }
-    const auto open = c.exec("select run_id, state from etl_runs where pipeline = $1 and state in ('queued', 'running', 'committed')"
-                             " order by queued_at limit 1",
-                             {row.text(0, "name")});
-    return open.empty() ? std::string() : fmt::format("overlap: run {} is still {}", open.text(0, "run_id"), open.text(0, "state"));
+    const auto open = c.exec(
+        "select run_id, state from etl_runs where pipeline = $1 and state in ('queued', 'running', 'committed')"
+        " order by queued_at limit 1",
+        {row.text(0, "name")}
+    );
+    return open.empty() ? std::string()
+                        : fmt::format("overlap: run {} is still {}", open.text(0, "run_id"), open.text(0, "state"));
 }
 
 // One pipeline under its row lock.
 std::vector<Planned> plan(Connection& c, std::string_view pipeline) {
     std::vector<Planned> planned;
-    const auto row = c.exec(fmt::format("select {} from etl_pipelines where name = $1 and {} for update", columns, active), {pipeline});
+    const auto row = c.exec(
+        fmt::format("select {} from etl_pipelines where name = $1 and {} for update", columns, active), {pipeline}
+    );
     if (row.empty()) {
         return planned;
     }
     const auto now = row.time(0, "now").value_or(Timestamp());
     const auto cron = Cron::parse(row.text(0, "cron"), row.text(0, "timezone"));
     const auto catchup = parse_catchup(row.text(0, "catchup")).value_or(Catchup::last);
-    auto due = due_slots(cron, row.time(0, "slots_through").value_or(now), now, catchup,
-                               milliseconds(row.integer(0, "catchup_window")), most_slots);
+    auto due = due_slots(
+        cron,
+        row.time(0, "slots_through").value_or(now),
+        now,
+        catchup,
+        milliseconds(row.integer(0, "catchup_window")),
+        most_slots
+    );
     // `last` makes up for silence; where a slot is on time there is none to make up for.
-    const bool on_time = std::any_of(due.begin(), due.end(), [](const DueSlot& slot) { return slot.run && slot.reason.empty(); });
+    const bool on_time =
+        std::any_of(due.begin(), due.end(), [](const DueSlot& slot) { return slot.run && slot.reason.empty(); });
     for (auto& slot : due) {
         if (catchup == Catchup::last && on_time && slot.run && !slot.reason.empty()) {
             slot.run = false;
@@ -106,7 +131,8 @@ Tick tick(Connection& db) {
         const auto now = rows.time(i, "now").value_or(Timestamp());
         std::optional<Timestamp> next;
         try {
-            next = Cron::parse(rows.text(i, "cron"), rows.text(i, "timezone")).next(rows.time(i, "slots_through").value_or(now));
+            next = Cron::parse(rows.text(i, "cron"), rows.text(i, "timezone"))
+                       .next(rows.time(i, "slots_through").value_or(now));
         } catch (const Error& e) {
             // The file was checked when it was loaded; a zone may still be missing on this host. Others must go on.
             log::error("schedule cannot be computed", {{"pipeline", name}, {"error", e.what()}});

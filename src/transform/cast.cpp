@@ -1,14 +1,14 @@
 // cast and set: columns of another kind, constant columns.
-#include <fmt/core.h>
-
-#include <optional>
-
 #include "base/error.hpp"
 #include "base/json_text.hpp"
 #include "data/json.hpp"
 #include "transform/convert.hpp"
 #include "transform/support.hpp"
 #include "transform/transforms.hpp"
+
+#include <fmt/core.h>
+
+#include <optional>
 
 namespace headrace::transform {
 namespace {
@@ -49,9 +49,16 @@ public:
         for (auto& [column, type] : pairs_of(part.options, "value")) {
             const auto field = data::parse_type(type);
             if (!field) {
-                invalid(place_, fmt::format("`{}: {}`: this is no type; the types are boolean, int64, uint64, float64, decimal(p,s), string, "
-                                            "bytes, date, time, timestamp and json",
-                                            column, type));
+                invalid(
+                    place_,
+                    fmt::format(
+                        "`{}: {}`: this is no type; the types are boolean, int64, uint64, float64, decimal(p,s), "
+                        "string, "
+                        "bytes, date, time, timestamp and json",
+                        column,
+                        type
+                    )
+                );
             }
             wanted_.emplace_back(column, *field);
         }
@@ -68,7 +75,15 @@ public:
             const auto& from = in.fields[index];
             const auto convert = find_convert(from.kind, type.kind);
             if (convert == nullptr) {
-                invalid(place_, fmt::format("`{}`: there is no exact way from {} to {}", column, data::to_string(from.kind), data::to_string(type.kind)));
+                invalid(
+                    place_,
+                    fmt::format(
+                        "`{}`: there is no exact way from {} to {}",
+                        column,
+                        data::to_string(from.kind),
+                        data::to_string(type.kind)
+                    )
+                );
             }
             Field to = type;
             to.name = column;
@@ -91,7 +106,12 @@ public:
                     }
                     scratch_.add_null();
                 } else if (!target.convert(in, row, target.to, scratch_)) {
-                    refuse(batch, target, row, fmt::format("{} cannot become {} without loss", shown(in, row), data::type_text(target.to)));
+                    refuse(
+                        batch,
+                        target,
+                        row,
+                        fmt::format("{} cannot become {} without loss", shown(in, row), data::type_text(target.to))
+                    );
                 }
             }
             batch.replace(target.index, target.to, std::move(scratch_));
@@ -100,8 +120,13 @@ public:
     }
 
 private:
-    [[noreturn]] static void refuse(const data::Batch& batch, const Target& target, std::size_t row, const std::string& why) {
-        throw Error(ErrorKind::permanent, "transform.value", fmt::format("row {}, column `{}`: {}", batch.first_row + row + 1, target.to.name, why));
+    [[noreturn]] static void
+    refuse(const data::Batch& batch, const Target& target, std::size_t row, const std::string& why) {
+        throw Error(
+            ErrorKind::permanent,
+            "transform.value",
+            fmt::format("row {}, column `{}`: {}", batch.first_row + row + 1, target.to.name, why)
+        );
     }
 
     Place place_;
@@ -117,8 +142,8 @@ bool is_integer_text(std::string_view text) {
     return !text.empty() && text.size() <= 18 && text.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-// A constant for every row. The kind is that of the column when there is one; else 'quoted' and other words are strings,
-// digits are int64, true and false are boolean, null is a null string.
+// A constant for every row. The kind is that of the column when there is one; else 'quoted' and other words are
+// strings, digits are int64, true and false are boolean, null is a null string.
 class Set final : public Transform {
 public:
     explicit Set(const Part& part) : place_(part.options.place), wanted_(pairs_of(part.options, "value")) {
@@ -165,7 +190,12 @@ private:
         Column value;  // one row
     };
 
-    Constant make(const std::string& name, std::string_view text, std::optional<std::size_t> index, const data::Schema& in) const {
+    Constant make(
+        const std::string& name,
+        std::string_view text,
+        std::optional<std::size_t> index,
+        const data::Schema& in
+    ) const {
         Constant out{index, {}, Column()};
         const bool quoted = text.size() >= 2 && text.front() == '\'' && text.back() == '\'';
         const auto literal = quoted ? text.substr(1, text.size() - 2) : text;
@@ -174,10 +204,10 @@ private:
             out.field = in.fields[*index];
         } else {
             out.field.name = name;
-            out.field.kind = quoted                                         ? Kind::string
+            out.field.kind = quoted                                    ? Kind::string
                              : literal == "true" || literal == "false" ? Kind::boolean
-                             : is_integer_text(literal)                     ? Kind::int64
-                                                                            : Kind::string;
+                             : is_integer_text(literal)                ? Kind::int64
+                                                                       : Kind::string;
         }
         out.field.nullable = null;
         out.value.reset(out.field.kind);
@@ -189,7 +219,10 @@ private:
         source.add_text(literal);
         const auto convert = find_convert(Kind::string, out.field.kind);
         if (convert == nullptr || !convert(source, 0, out.field, out.value)) {
-            invalid(place_, fmt::format("`{}: {}` does not fit the column, which is {}", name, text, data::type_text(out.field)));
+            invalid(
+                place_,
+                fmt::format("`{}: {}` does not fit the column, which is {}", name, text, data::type_text(out.field))
+            );
         }
         return out;
     }
@@ -209,15 +242,24 @@ private:
 }  // namespace
 
 pipeline::TransformType cast_type() {
-    return {"cast", "Changes the type of columns; a value that would lose something fails the run.",
-            {{"value", OptionKind::text_map, true, "", "{column: type}", {}}},
-            [](const Part& part) { return std::make_unique<Cast>(part); }};
+    return {
+        "cast",
+        "Changes the type of columns; a value that would lose something fails the run.",
+        {{"value", OptionKind::text_map, true, "", "{column: type}", {}}},
+        [](const Part& part) { return std::make_unique<Cast>(part); }};
 }
 
 pipeline::TransformType set_type() {
-    return {"set", "Puts one value into every row of a column, which may be new.",
-            {{"value", OptionKind::text_map, true, "", "{column: value}; quote a text that looks like a number: \"'5'\"", {}}},
-            [](const Part& part) { return std::make_unique<Set>(part); }};
+    return {
+        "set",
+        "Puts one value into every row of a column, which may be new.",
+        {{"value",
+          OptionKind::text_map,
+          true,
+          "",
+          "{column: value}; quote a text that looks like a number: \"'5'\"",
+          {}}},
+        [](const Part& part) { return std::make_unique<Set>(part); }};
 }
 
 }  // namespace headrace::transform

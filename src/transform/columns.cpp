@@ -1,11 +1,11 @@
 // rename, drop, select, limit: steps that look at no value.
+#include "transform/support.hpp"
+#include "transform/transforms.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <set>
-
-#include "transform/support.hpp"
-#include "transform/transforms.hpp"
 
 namespace headrace::transform {
 namespace {
@@ -22,6 +22,7 @@ public:
             invalid(place_, "`rename` needs a map {old: new}");
         }
     }
+
     data::Schema prepare(const data::Schema& in) override {
         auto out = in;
         indexes_.clear();
@@ -30,7 +31,9 @@ public:
             if (to.empty()) {
                 invalid(place_, fmt::format("the new name of `{}` is empty", from));
             }
-            if (std::any_of(indexes_.begin(), indexes_.end(), [&](const auto& known) { return known.first == index; })) {
+            if (std::any_of(indexes_.begin(), indexes_.end(), [&](const auto& known) {
+                    return known.first == index;
+                })) {
                 invalid(place_, fmt::format("`{}` is renamed twice", from));
             }
             out.fields[index].name = to;
@@ -44,6 +47,7 @@ public:
         }
         return out;
     }
+
     std::uint64_t apply(data::Batch& batch) override {
         for (const auto& [index, name] : indexes_) {
             batch.rename(index, name);
@@ -60,7 +64,8 @@ private:
 // drop and select: both end as a list of the columns that stay.
 class Select final : public Transform {
 public:
-    Select(const Part& part, bool drop) : place_(part.options.place), drop_(drop), names_(part.options.get_list("value")) {
+    Select(const Part& part, bool drop)
+        : place_(part.options.place), drop_(drop), names_(part.options.get_list("value")) {
         if (names_.empty()) {
             invalid(place_, fmt::format("`{}` needs a list of columns", drop ? "drop" : "select"));
         }
@@ -68,6 +73,7 @@ public:
             invalid(place_, fmt::format("`{}` names a column twice", drop ? "drop" : "select"));
         }
     }
+
     data::Schema prepare(const data::Schema& in) override {
         order_.clear();
         for (const auto& name : names_) {
@@ -91,6 +97,7 @@ public:
         }
         return out;
     }
+
     std::uint64_t apply(data::Batch& batch) override {
         batch.select(order_);
         return 0;
@@ -113,7 +120,9 @@ public:
         }
         left_ = static_cast<std::uint64_t>(rows);
     }
+
     data::Schema prepare(const data::Schema& in) override { return in; }
+
     std::uint64_t apply(data::Batch& batch) override {
         const std::uint64_t rows = batch.rows();
         const std::uint64_t kept = std::min(rows, left_);
@@ -129,23 +138,35 @@ private:
 }  // namespace
 
 pipeline::TransformType rename_type() {
-    return {"rename", "Gives columns other names.", {{"value", OptionKind::text_map, true, "", "{old: new}", {}}},
-            [](const Part& part) { return std::make_unique<Rename>(part); }};
+    return {
+        "rename",
+        "Gives columns other names.",
+        {{"value", OptionKind::text_map, true, "", "{old: new}", {}}},
+        [](const Part& part) { return std::make_unique<Rename>(part); }};
 }
 
 pipeline::TransformType drop_type() {
-    return {"drop", "Takes columns away.", {{"value", OptionKind::text_list, true, "", "The columns to take away.", {}}},
-            [](const Part& part) { return std::make_unique<Select>(part, true); }};
+    return {
+        "drop",
+        "Takes columns away.",
+        {{"value", OptionKind::text_list, true, "", "The columns to take away.", {}}},
+        [](const Part& part) { return std::make_unique<Select>(part, true); }};
 }
 
 pipeline::TransformType select_type() {
-    return {"select", "Keeps these columns, in this order.", {{"value", OptionKind::text_list, true, "", "The columns to keep.", {}}},
-            [](const Part& part) { return std::make_unique<Select>(part, false); }};
+    return {
+        "select",
+        "Keeps these columns, in this order.",
+        {{"value", OptionKind::text_list, true, "", "The columns to keep.", {}}},
+        [](const Part& part) { return std::make_unique<Select>(part, false); }};
 }
 
 pipeline::TransformType limit_type() {
-    return {"limit", "Keeps the first rows of a run.", {{"value", OptionKind::integer, true, "", "How many rows to keep.", {}}},
-            [](const Part& part) { return std::make_unique<Limit>(part); }};
+    return {
+        "limit",
+        "Keeps the first rows of a run.",
+        {{"value", OptionKind::integer, true, "", "How many rows to keep.", {}}},
+        [](const Part& part) { return std::make_unique<Limit>(part); }};
 }
 
 std::vector<pipeline::TransformType> types() {

@@ -1,15 +1,15 @@
 #include "transform/convert.hpp"
 
-#include <charconv>
-#include <cmath>
-#include <limits>
-#include <string>
-
 #include "base/json_text.hpp"
 #include "data/decimal.hpp"
 #include "data/json.hpp"
 #include "data/number_text.hpp"
 #include "data/time_text.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <string>
 
 namespace headrace::transform {
 namespace {
@@ -245,11 +245,15 @@ Convert find_convert(Kind from, Kind to) {
         case Kind::json:
             return from == Kind::string ? string_to_json : to_json;
         case Kind::date:
-            return from == Kind::timestamp ? timestamp_to_date : from == Kind::string ? parse_text<data::parse_date> : nullptr;
+            return from == Kind::timestamp ? timestamp_to_date
+                   : from == Kind::string  ? parse_text<data::parse_date>
+                                           : nullptr;
         case Kind::time:
             return from == Kind::string ? parse_text<data::parse_time> : nullptr;
         case Kind::timestamp:
-            return from == Kind::date ? date_to_timestamp : from == Kind::string ? parse_text<data::parse_timestamp> : nullptr;
+            return from == Kind::date     ? date_to_timestamp
+                   : from == Kind::string ? parse_text<data::parse_timestamp>
+                                          : nullptr;
     }
     return nullptr;
 }

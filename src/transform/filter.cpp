@@ -1,16 +1,16 @@
 // filter: keeps the rows for which a condition is true. Null compares to nothing: the result is unknown, and unknown is
 // not true (the rules of SQL). Evaluated column by column: one byte per row.
-#include <fmt/core.h>
-
-#include <charconv>
-#include <cmath>
-#include <optional>
-
 #include "data/decimal.hpp"
 #include "data/time_text.hpp"
 #include "transform/filter_parser.hpp"
 #include "transform/support.hpp"
 #include "transform/transforms.hpp"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cmath>
+#include <optional>
 
 namespace headrace::transform {
 namespace {
@@ -62,16 +62,17 @@ int order_of_doubles(double a, double b) {
 
 // A literal made ready for the kind of its column.
 struct Value {
-    __int128 floor = 0;      // integers: the largest whole number that is not above the literal
-    bool fraction = false;   // integers: the literal lies above floor
-    double number = 0;       // float64
-    Decimal decimal;         // decimal
-    std::string text;        // string, bytes
+    __int128 floor = 0;     // integers: the largest whole number that is not above the literal
+    bool fraction = false;  // integers: the literal lies above floor
+    double number = 0;      // float64
+    Decimal decimal;        // decimal
+    std::string text;       // string, bytes
 };
 
 // Both 64-bit kinds in one type.
 __int128 integer_at(const Column& column, std::size_t row) {
-    return column.kind() == Kind::uint64 ? static_cast<__int128>(column.uint64(row)) : static_cast<__int128>(column.int64(row));
+    return column.kind() == Kind::uint64 ? static_cast<__int128>(column.uint64(row))
+                                         : static_cast<__int128>(column.int64(row));
 }
 
 int order_to_value(const Column& column, std::size_t row, const Value& value) {
@@ -143,14 +144,29 @@ public:
         out.column = column_index(schema_, e.column, place_);
         const auto& field = schema_.fields[out.column];
         if (e.type == Type::truth && field.kind != Kind::boolean) {
-            invalid(place_, fmt::format("filter: `{}` alone is no condition, because it is {} and not boolean", e.column, data::to_string(field.kind)));
+            invalid(
+                place_,
+                fmt::format(
+                    "filter: `{}` alone is no condition, because it is {} and not boolean",
+                    e.column,
+                    data::to_string(field.kind)
+                )
+            );
         }
         if (e.type == Type::compare_column) {
             out.other = column_index(schema_, e.other, place_);
             const auto other = schema_.fields[out.other].kind;
             if (field.kind == Kind::json || (field.kind != other && !(is_integer(field.kind) && is_integer(other)))) {
-                invalid(place_, fmt::format("filter: `{}` ({}) and `{}` ({}) cannot be compared; cast one of them before", e.column,
-                                            data::to_string(field.kind), e.other, data::to_string(other)));
+                invalid(
+                    place_,
+                    fmt::format(
+                        "filter: `{}` ({}) and `{}` ({}) cannot be compared; cast one of them before",
+                        e.column,
+                        data::to_string(field.kind),
+                        e.other,
+                        data::to_string(other)
+                    )
+                );
             }
         }
         for (const auto& literal : e.literals) {
@@ -161,7 +177,16 @@ public:
 
 private:
     [[noreturn]] void misfit(const data::Field& field, const Literal& literal, std::string_view wanted) const {
-        invalid(place_, fmt::format("filter: `{}` is {}: compare it with {}, not with {}", field.name, data::to_string(field.kind), wanted, literal.text));
+        invalid(
+            place_,
+            fmt::format(
+                "filter: `{}` is {}: compare it with {}, not with {}",
+                field.name,
+                data::to_string(field.kind),
+                wanted,
+                literal.text
+            )
+        );
     }
 
     Value value_for(const data::Field& field, const Literal& literal) const {
@@ -327,9 +352,11 @@ private:
 }  // namespace
 
 pipeline::TransformType filter_type() {
-    return {"filter", "Keeps the rows for which a condition is true.",
-            {{"value", OptionKind::text, true, "", "A condition such as: price > 0 and city is not null", {}}},
-            [](const Part& part) { return std::make_unique<Filter>(part); }};
+    return {
+        "filter",
+        "Keeps the rows for which a condition is true.",
+        {{"value", OptionKind::text, true, "", "A condition such as: price > 0 and city is not null", {}}},
+        [](const Part& part) { return std::make_unique<Filter>(part); }};
 }
 
 }  // namespace headrace::transform

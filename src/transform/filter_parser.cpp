@@ -1,10 +1,10 @@
 #include "transform/filter_parser.hpp"
 
+#include "transform/support.hpp"
+
 #include <fmt/core.h>
 
 #include <cctype>
-
-#include "transform/support.hpp"
 
 namespace headrace::transform {
 namespace {
@@ -66,9 +66,12 @@ public:
 
 private:
     static bool is_sign(char c) { return c == '-' || c == '+'; }
+
     bool follows_digit() const {
-        return at_ + 1 < text_.size() && (std::isdigit(static_cast<unsigned char>(text_[at_ + 1])) != 0 || text_[at_ + 1] == '.');
+        return at_ + 1 < text_.size() &&
+               (std::isdigit(static_cast<unsigned char>(text_[at_ + 1])) != 0 || text_[at_ + 1] == '.');
     }
+
     std::string quoted(char quote) {
         std::string out;
         for (++at_; at_ < text_.size(); ++at_) {
@@ -83,6 +86,7 @@ private:
         }
         refuse(text_.size(), fmt::format("a {} is missing", quote));
     }
+
     std::string number() {
         const std::size_t from = at_++;
         while (at_ < text_.size()) {
@@ -95,6 +99,7 @@ private:
         }
         return std::string(text_.substr(from, at_ - from));
     }
+
     std::string symbol() {
         for (const std::string_view two : {"==", "!=", "<>", "<=", ">="}) {
             if (text_.substr(at_, 2) == two) {
@@ -126,10 +131,15 @@ private:
     using Result = std::unique_ptr<Expression>;
 
     [[noreturn]] void expected(std::string_view what) const {
-        lexer_.refuse(token_.at, token_.type == Token::Type::end ? fmt::format("{} is missing", what)
-                                                                 : fmt::format("expected {}, found `{}`", what, token_.text));
+        lexer_.refuse(
+            token_.at,
+            token_.type == Token::Type::end ? fmt::format("{} is missing", what)
+                                            : fmt::format("expected {}, found `{}`", what, token_.text)
+        );
     }
+
     void advance() { token_ = lexer_.next(); }
+
     bool is_word(std::string_view word) const {
         if (token_.type != Token::Type::name || token_.quoted || token_.text.size() != word.size()) {
             return false;
@@ -141,6 +151,7 @@ private:
         }
         return true;
     }
+
     bool take_word(std::string_view word) {
         if (!is_word(word)) {
             return false;
@@ -148,6 +159,7 @@ private:
         advance();
         return true;
     }
+
     bool take_symbol(std::string_view symbol) {
         if (token_.type != Token::Type::symbol || token_.text != symbol) {
             return false;
@@ -155,6 +167,7 @@ private:
         advance();
         return true;
     }
+
     static Result join(Expression::Type type, Result a, Result b) {
         auto out = std::make_unique<Expression>();
         out->type = type;
@@ -174,6 +187,7 @@ private:
         }
         return out;
     }
+
     Result both(int level) {
         auto out = negated(level);
         for (int joined = level; take_word("and");) {
@@ -182,6 +196,7 @@ private:
         }
         return out;
     }
+
     Result negated(int level) {
         check_level(level);
         if (take_word("not")) {
@@ -196,6 +211,7 @@ private:
         }
         return comparison();
     }
+
     void check_level(int level) const {
         if (level > most_levels) {
             lexer_.refuse(token_.at, "too many levels");
@@ -234,6 +250,7 @@ private:
         }
         return out;
     }
+
     Result null_test(Result out) {
         const bool negative = take_word("not");
         if (!take_word("null")) {
@@ -242,6 +259,7 @@ private:
         out->type = Expression::Type::is_null;
         return negative ? join(Expression::Type::negated, std::move(out), nullptr) : std::move(out);
     }
+
     Result list(Result out) {
         advance();
         out->type = Expression::Type::in_list;
@@ -259,9 +277,12 @@ private:
         }
         return out;
     }
+
     bool is_literal() const {
-        return token_.type == Token::Type::number || token_.type == Token::Type::text || is_word("true") || is_word("false");
+        return token_.type == Token::Type::number || token_.type == Token::Type::text || is_word("true") ||
+               is_word("false");
     }
+
     Literal literal() {
         Literal out;
         out.type = token_.type == Token::Type::number ? Literal::Type::number
@@ -271,6 +292,7 @@ private:
         advance();
         return out;
     }
+
     std::string column() {
         if (is_word("null")) {
             lexer_.refuse(token_.at, "nothing is equal to null: write `is null` or `is not null`");
@@ -282,9 +304,17 @@ private:
         advance();
         return name;
     }
+
     Op op() {
-        constexpr std::pair<std::string_view, Op> ops[] = {{"=", Op::equal},  {"==", Op::equal},      {"!=", Op::unequal}, {"<>", Op::unequal},
-                                                           {"<", Op::less},   {"<=", Op::less_equal}, {">", Op::greater},  {">=", Op::greater_equal}};
+        constexpr std::pair<std::string_view, Op> ops[] = {
+            {"=", Op::equal},
+            {"==", Op::equal},
+            {"!=", Op::unequal},
+            {"<>", Op::unequal},
+            {"<", Op::less},
+            {"<=", Op::less_equal},
+            {">", Op::greater},
+            {">=", Op::greater_equal}};
         for (const auto& [symbol, op] : ops) {
             if (take_symbol(symbol)) {
                 return op;

@@ -6,12 +6,12 @@
 //   value       12, -0.5, 'text' (a quote inside is doubled), true, false
 #pragma once
 
+#include "pipeline/definition.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "pipeline/definition.hpp"
 
 namespace headrace::transform {
 
@@ -28,7 +28,7 @@ struct Expression {
     Type type = Type::truth;
     std::vector<std::unique_ptr<Expression>> parts;  // both, either: 2; negated: 1
     std::string column;
-    std::string other;              // compare_column
+    std::string other;  // compare_column
     Op op = Op::equal;
     std::vector<Literal> literals;  // compare_value: 1; in_list: 1 or more
 };

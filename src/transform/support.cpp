@@ -1,14 +1,18 @@
 #include "transform/support.hpp"
 
-#include <fmt/core.h>
-
 #include "base/error.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::transform {
 
 void invalid(const pipeline::Place& place, std::string message) {
-    throw Error(ErrorKind::invalid, "pipeline.invalid",
-                place.file.empty() ? std::move(message) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, message));
+    throw Error(
+        ErrorKind::invalid,
+        "pipeline.invalid",
+        place.file.empty() ? std::move(message)
+                           : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, message)
+    );
 }
 
 std::size_t column_index(const data::Schema& schema, std::string_view name, const pipeline::Place& place) {

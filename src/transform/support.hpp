@@ -1,13 +1,13 @@
 // Small things that the steps share. Inside of transform/.
 #pragma once
 
+#include "data/schema.hpp"
+#include "pipeline/definition.hpp"
+
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "data/schema.hpp"
-#include "pipeline/definition.hpp"
 
 namespace headrace::transform {
 

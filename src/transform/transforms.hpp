@@ -5,12 +5,12 @@
 // without loss throws Error{permanent, "transform.value"} with column and row. One thread.
 #pragma once
 
+#include "pipeline/registry.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "pipeline/registry.hpp"
 
 namespace headrace::transform {
 

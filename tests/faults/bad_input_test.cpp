@@ -1,11 +1,10 @@
 // Each way in which a run can go wrong from outside: a clear code and hint, the last good output stays, nothing hangs.
-#include <gtest/gtest.h>
-
-#include <fmt/core.h>
-
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
 #include "support/stack.hpp"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
 
 namespace headrace {
 namespace {
@@ -29,16 +28,20 @@ protected:
     void change_pipeline(const std::function<void()>& change) {
         const auto before = stack.sql("select definition_version as x from etl_pipelines where name = 't'");
         change();
-        ASSERT_TRUE(stack.await([&] { return stack.sql("select definition_version as x from etl_pipelines where name = 't'") != before; }))
-            << worker->log();
+        ASSERT_TRUE(stack.await([&] {
+            return stack.sql("select definition_version as x from etl_pipelines where name = 't'") != before;
+        })) << worker->log();
     }
 
     void write_query(const std::string& query, const std::string& more = "") {
         change_pipeline([&] {
-            stack.write_pipeline("t", "source:\n  type: clickhouse\n  credential: clickhouse\n  query: |\n    " + query +
-                                          "\nsinks:\n  - { type: redis, as: json, key: \"cache:t\" }\n"
-                                          "retry: { attempts: 2, backoff: 100ms, max: 200ms }\ntimeout: 20s\n" +
-                                          more);
+            stack.write_pipeline(
+                "t",
+                "source:\n  type: clickhouse\n  credential: clickhouse\n  query: |\n    " + query +
+                    "\nsinks:\n  - { type: redis, as: json, key: \"cache:t\" }\n"
+                    "retry: { attempts: 2, backoff: 100ms, max: 200ms }\ntimeout: 20s\n" +
+                    more
+            );
         });
     }
 
@@ -71,7 +74,10 @@ TEST_F(BadInput, TableThatDoesNotExist) {
 }
 
 TEST_F(BadInput, F30_QueryThatFailsAfterAMegabyteWasSent) {
-    write_query("SELECT number AS id, toString(number) AS name, throwIf(number = 900000, 'late failure') AS v FROM system.numbers LIMIT 1000000");
+    write_query(
+        "SELECT number AS id, toString(number) AS name, throwIf(number = 900000, 'late failure') AS v FROM "
+        "system.numbers LIMIT 1000000"
+    );
     const auto run_id = stack.trigger("t");
     EXPECT_EQ(stack.await_final(run_id), "failed") << worker->log();
     EXPECT_EQ(stack.sql("select left(error->>'code', 7) as x from etl_runs where run_id = $1", {run_id}), "source.");
@@ -96,8 +102,11 @@ TEST_F(BadInput, F33_ResultNinetyPercentSmaller) {
 
 TEST_F(BadInput, UnknownCredential) {
     change_pipeline([&] {
-        stack.write_pipeline("t", "source: { type: clickhouse, credential: nobody, query: \"SELECT 1\" }\n"
-                                  "sinks:\n  - { type: redis, as: json, key: \"cache:t\" }\n");
+        stack.write_pipeline(
+            "t",
+            "source: { type: clickhouse, credential: nobody, query: \"SELECT 1\" }\n"
+            "sinks:\n  - { type: redis, as: json, key: \"cache:t\" }\n"
+        );
     });
     expect_failure(stack.trigger("t"), "credential.not_found");
 }
@@ -106,8 +115,16 @@ class BadCredential : public BadInput {
 protected:
     void store_credential(const std::string& url, const std::string& host, const std::string& password) {
         const credential::Store store(credential::load_key_file(stack.folder() + "/key"));
-        store.set(stack.db(), {.name = "clickhouse", .kind = "clickhouse", .settings = {{"url", url}, {"user", "reader"}}, .allowed_hosts = {host}},
-                  Secret(password), "test", true);
+        store.set(
+            stack.db(),
+            {.name = "clickhouse",
+             .kind = "clickhouse",
+             .settings = {{"url", url}, {"user", "reader"}},
+             .allowed_hosts = {host}},
+            Secret(password),
+            "test",
+            true
+        );
     }
 };
 
@@ -124,7 +141,8 @@ TEST_F(BadCredential, ServerDown) {
     store_credential("http://127.0.0.1:9", "127.0.0.1:9", "x");
     const auto run_id = stack.trigger("t");
     expect_failure(run_id, "source.unavailable");
-    EXPECT_EQ(stack.sql("select attempt as x from etl_runs where run_id = $1", {run_id}), "3") << "transient: every attempt is used";
+    EXPECT_EQ(stack.sql("select attempt as x from etl_runs where run_id = $1", {run_id}), "3")
+        << "transient: every attempt is used";
 }
 
 TEST_F(BadCredential, HostThatIsNotAllowed) {
@@ -134,20 +152,27 @@ TEST_F(BadCredential, HostThatIsNotAllowed) {
 
 TEST_F(BadInput, F15_RedisIsFull) {
     const auto used = std::string(redis::info_field(stack.redis().command({"INFO", "memory"}).str(), "used_memory"));
-    write_query("SELECT number AS id, 'some text that fills the memory of the server' AS name, 2 AS v FROM system.numbers LIMIT 400000");
+    write_query(
+        "SELECT number AS id, 'some text that fills the memory of the server' AS name, 2 AS v FROM system.numbers "
+        "LIMIT 400000"
+    );
     stack.redis().command({"CONFIG", "SET", "maxmemory", std::to_string(std::stoll(used) + 4'000'000)});
     const auto run_id = stack.trigger("t");
     EXPECT_EQ(stack.await_final(run_id), "failed") << worker->log();
     stack.redis().command({"CONFIG", "SET", "maxmemory", "0"});
     EXPECT_EQ(stack.sql("select error->>'code' as x from etl_runs where run_id = $1", {run_id}), "sink.redis_oom");
     expect_old_output();
-    EXPECT_TRUE(stack.await([&] { return stack.redis().command({"KEYS", "{o:*}:s:*"}).elements().empty(); })) << "staging is left behind";
+    EXPECT_TRUE(stack.await([&] {
+        return stack.redis().command({"KEYS", "{o:*}:s:*"}).elements().empty();
+    })) << "staging is left behind";
 }
 
 TEST_F(BadInput, F54_CancelIsImmediate) {
     write_query("SELECT number AS id, sleepEachRow(0.5) AS v FROM system.numbers LIMIT 100", "");
     const auto run_id = stack.trigger("t");
-    ASSERT_TRUE(stack.await([&] { return stack.sql("select state as x from etl_runs where run_id = $1", {run_id}) == "running"; }));
+    ASSERT_TRUE(stack.await([&] {
+        return stack.sql("select state as x from etl_runs where run_id = $1", {run_id}) == "running";
+    }));
     stack.db().exec("update etl_runs set cancel_requested = true, cancelled_by = 'test' where run_id = $1", {run_id});
     EXPECT_EQ(stack.await_final(run_id, std::chrono::seconds(10)), "cancelled") << worker->log();
     expect_old_output();
@@ -156,7 +181,9 @@ TEST_F(BadInput, F54_CancelIsImmediate) {
 TEST_F(BadInput, F19_PostgresGoneInTheMiddle) {
     write_query("SELECT number AS id, sleepEachRow(0.002) AS s, 2 AS v FROM system.numbers LIMIT 500", "");
     const auto run_id = stack.trigger("t");
-    ASSERT_TRUE(stack.await([&] { return stack.sql("select state as x from etl_runs where run_id = $1", {run_id}) == "running"; }));
+    ASSERT_TRUE(stack.await([&] {
+        return stack.sql("select state as x from etl_runs where run_id = $1", {run_id}) == "running";
+    }));
     auto& postgres = support::servers().postgres();
     postgres.crash();
     postgres.start(StopToken());
@@ -175,7 +202,8 @@ TEST_F(BadInput, F19_PostgresGoneInTheMiddle) {
 
 TEST_F(BadInput, F11_FlushedRedisHealsByItself) {
     stack.redis().command({"FLUSHALL"});
-    EXPECT_TRUE(stack.await([&] { return support::look_at(stack.get("cache:t"), rows).version == 1; })) << worker->log();
+    EXPECT_TRUE(stack.await([&] { return support::look_at(stack.get("cache:t"), rows).version == 1; }))
+        << worker->log();
     EXPECT_TRUE(stack.await([&] { return stack.redis().command({"HLEN", "cache:t:hash"}).integer() == rows; }));
     EXPECT_EQ(stack.await_final(stack.trigger("t")), "succeeded") << "the queue works again: " << worker->log();
     // A queued run whose job is lost is sent again.
@@ -187,9 +215,15 @@ TEST_F(BadInput, F11_FlushedRedisHealsByItself) {
 }
 
 TEST_F(BadInput, F05_ZombieNeitherPublishesNorMovesBack) {
-    write_query("SELECT number AS id, sleepEachRow(0.002) AS s, (SELECT max(v) FROM version) AS v FROM system.numbers LIMIT 500", "");
+    write_query(
+        "SELECT number AS id, sleepEachRow(0.002) AS s, (SELECT max(v) FROM version) AS v FROM system.numbers LIMIT "
+        "500",
+        ""
+    );
     const auto run_id = stack.trigger("t");
-    ASSERT_TRUE(stack.await([&] { return stack.sql("select rows_read::text || state as x from etl_runs where run_id = $1", {run_id}) != "0queued"; }));
+    ASSERT_TRUE(stack.await([&] {
+        return stack.sql("select rows_read::text || state as x from etl_runs where run_id = $1", {run_id}) != "0queued";
+    }));
     worker->pause();
     auto heir = stack.start_worker();
     EXPECT_EQ(stack.await_final(run_id, std::chrono::seconds(40)), "succeeded") << heir->log();

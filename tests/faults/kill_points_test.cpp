@@ -1,10 +1,9 @@
 // F01, F04: the worker is killed with SIGKILL at each point of the commit protocol while a run replaces a good output.
 // Another worker finishes the run; a reader that polls all the time never sees half a table, a mixture, or a step back.
-#include <gtest/gtest.h>
+#include "support/stack.hpp"
 
 #include <fmt/core.h>
-
-#include "support/stack.hpp"
+#include <gtest/gtest.h>
 
 namespace headrace {
 namespace {
@@ -26,7 +25,8 @@ void expect_whole(Stack& stack, const std::string& run_id, int version) {
     EXPECT_EQ(stack.redis().command({"ZCARD", "cache:t:zset"}).integer(), rows);
     EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "run"}).str(), run_id);
     EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "rows"}).str(), std::to_string(rows));
-    EXPECT_EQ(stack.redis().command({"TTL", "cache:t"}).integer(), -1) << "the staging's TTL must not reach the live key";
+    EXPECT_EQ(stack.redis().command({"TTL", "cache:t"}).integer(), -1)
+        << "the staging's TTL must not reach the live key";
 }
 
 // A good generation 1, made by a worker that is stopped again.
@@ -58,10 +58,13 @@ TEST_P(KillPoint, F01_anotherWorkerFinishesAndNobodySeesHalf) {
     EXPECT_EQ(reader.violation(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Protocol, KillPoint,
-                         testing::Values("K1", "K2", "K3", "K4", "K5", "K6", "K7", "K8", "K10", "K11", "K12", "K13", "K14", "K15", "K16",
-                                         "K17"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Protocol,
+    KillPoint,
+    testing::
+        Values("K1", "K2", "K3", "K4", "K5", "K6", "K7", "K8", "K10", "K11", "K12", "K13", "K14", "K15", "K16", "K17"),
+    [](const auto& info) { return std::string(info.param); }
+);
 
 // K18: while the staging of a failed attempt is thrown away. The old output stays, the orphan dies by its TTL.
 TEST(KillPoints, K18_discardingStaging) {
@@ -100,11 +103,17 @@ TEST(KillPoints, K20_K21_slotRunsExactlyOnce) {
         stack.set_version(1);
         auto doomed = stack.start_worker({{"HEADRACE_KILL_AT", point}});
         ASSERT_TRUE(doomed->wait(std::chrono::seconds(20))) << doomed->log();
-        const auto run_id = stack.sql("select run_id as x from etl_runs where trigger = 'schedule' order by queued_at limit 1");
+        const auto run_id =
+            stack.sql("select run_id as x from etl_runs where trigger = 'schedule' order by queued_at limit 1");
         ASSERT_NE(run_id, "");
         auto heir = stack.start_worker();
         EXPECT_EQ(stack.await_final(run_id, std::chrono::seconds(40)), "succeeded") << heir->log();
-        EXPECT_EQ(stack.sql("select max(n) as x from (select count(*) as n from etl_runs where slot is not null group by slot) s"), "1");
+        EXPECT_EQ(
+            stack.sql(
+                "select max(n) as x from (select count(*) as n from etl_runs where slot is not null group by slot) s"
+            ),
+            "1"
+        );
         EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), "4");
     }
 }

@@ -1,11 +1,11 @@
 // libFuzzer: any bytes into the decoder of ClickHouse's Native format. The first byte chooses how the bytes are cut.
-#include <cstdint>
-#include <cstring>
-#include <memory>
-
 #include "base/error.hpp"
 #include "data/json.hpp"
 #include "source/clickhouse/decode.hpp"
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
 

@@ -1,14 +1,6 @@
 // The HTTP API from outside: a real server on a real socket, real Postgres and Redis.
-#include <fmt/core.h>
-#include <gtest/gtest.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
-
-#include <thread>
-
 #include "api/api.hpp"
+
 #include "app/servers.hpp"
 #include "auth/cookie.hpp"
 #include "auth/login_token.hpp"
@@ -21,6 +13,15 @@
 #include "run/dispatcher.hpp"
 #include "run/events.hpp"
 #include "support/servers.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <thread>
 
 namespace headrace {
 namespace {
@@ -51,6 +52,7 @@ public:
         request.deadline = Deadline::in(patience);
         response_.emplace(client_.start(request, {}));
     }
+
     int status() const { return response_->status(); }
 
     // The next event that has a name (the head has none), or one with the name "" at the end of the stream.
@@ -75,6 +77,7 @@ public:
             buffer_ += chunk;
         }
     }
+
     // The next that is no ping.
     Event next_real() {
         auto event = next();
@@ -83,6 +86,7 @@ public:
         }
         return event;
     }
+
     std::string last_id;
 
 private:
@@ -111,34 +115,43 @@ private:
 
 class ApiIntegration : public ::testing::Test {
 protected:
-    ApiIntegration() : database_(servers().fresh_database()), redis_options_(redis::parse_redis_url(servers().fresh_redis())) {
+    ApiIntegration()
+        : database_(servers().fresh_database()), redis_options_(redis::parse_redis_url(servers().fresh_redis())) {
         postgres::migrate(db());
         start();
         cookie_ = login();
     }
+
     ~ApiIntegration() override { stop(); }
 
     void start(std::string database = {}) {
-        pool_ = std::make_unique<postgres::Pool>(postgres::ConnectOptions{.url = database.empty() ? database_ : database,
-                                                                          .connect_timeout = std::chrono::milliseconds(2000)},
-                                                 8);
+        pool_ = std::make_unique<postgres::Pool>(
+            postgres::ConnectOptions{
+                .url = database.empty() ? database_ : database, .connect_timeout = std::chrono::milliseconds(2000)},
+            8
+        );
         queue_ = std::make_unique<bullmq::Queue>(redis_options_, "etl");
-        api_ = std::make_unique<api::Api>(api::Dependencies{.db = *pool_,
-                                                            .redis = redis_options_,
-                                                            .sessions = {.secrets = {secret}},
-                                                            .send_jobs = [this](postgres::Connection& c) { run::dispatch(c, *queue_); },
-                                                            .web_folder = {},
-                                                            .dev_login = true,
-                                                            .version = "1.2.3",
-                                                            .commit = "abc",
-                                                            .hosts = {},
-                                                            .event_ping = std::chrono::milliseconds(300)});
-        server_ = std::make_unique<net::HttpServer>(net::HttpServerOptions{}, [this](const net::Request& r) { return api_->handle(r); });
+        api_ = std::make_unique<api::Api>(api::Dependencies{
+            .db = *pool_,
+            .redis = redis_options_,
+            .sessions = {.secrets = {secret}},
+            .send_jobs = [this](postgres::Connection& c) { run::dispatch(c, *queue_); },
+            .web_folder = {},
+            .dev_login = true,
+            .version = "1.2.3",
+            .commit = "abc",
+            .hosts = {},
+            .event_ping = std::chrono::milliseconds(300)});
+        server_ = std::make_unique<net::HttpServer>(net::HttpServerOptions{}, [this](const net::Request& r) {
+            return api_->handle(r);
+        });
     }
+
     void stop() {
         api_->stop();
         server_->stop(Deadline::in(std::chrono::seconds(5)));
     }
+
     void restart(std::string database = {}) {
         stop();
         server_.reset();
@@ -152,17 +165,23 @@ protected:
         }
         return *db_;
     }
+
     redis::Connection& redis() {
         if (!redis_ || redis_->is_dead() || redis_->peer_is_gone()) {
             redis_.emplace(redis::Connection::connect(redis_options_, {}));
         }
         return *redis_;
     }
+
     std::string url(std::string_view path) const { return fmt::format("http://127.0.0.1:{}{}", server_->port(), path); }
 
     std::string login() {
         const auto token = auth::create_login_token(redis());
-        const auto reply = ask("POST", "/api/auth/dev-login", {{"Content-Type", "application/json"}}, fmt::format(R"({{"token":"{}"}})", token));
+        const auto reply =
+            ask("POST",
+                "/api/auth/dev-login",
+                {{"Content-Type", "application/json"}},
+                fmt::format(R"({{"token":"{}"}})", token));
         EXPECT_EQ(reply.status, 204) << reply.body;
         const std::string set(reply.headers.get("Set-Cookie"));
         return set.substr(0, set.find(';'));
@@ -179,38 +198,57 @@ protected:
         request.deadline = Deadline::in(patience);
         return client.fetch(request, {}, 32u << 20);
     }
+
     net::HttpReply get(std::string_view path) { return ask("GET", path, {{"Cookie", cookie_}}); }
-    net::HttpReply post(std::string_view path, std::string body = {}, Headers more = {}) { return send("POST", path, std::move(body), std::move(more)); }
+
+    net::HttpReply post(std::string_view path, std::string body = {}, Headers more = {}) {
+        return send("POST", path, std::move(body), std::move(more));
+    }
+
     net::HttpReply send(std::string method, std::string_view path, std::string body, Headers more) {
         Headers headers = {{"Cookie", cookie_}, {"X-Headrace", "1"}};
-        if (!body.empty() && std::none_of(more.begin(), more.end(), [](const auto& h) { return h.first == "Content-Type"; })) {
+        if (!body.empty() &&
+            std::none_of(more.begin(), more.end(), [](const auto& h) { return h.first == "Content-Type"; })) {
             headers.emplace_back("Content-Type", "application/json");
         }
         headers.insert(headers.end(), more.begin(), more.end());
         return ask(std::move(method), path, std::move(headers), std::move(body));
     }
+
     net::HttpReply trigger(std::string_view pipeline, std::string key = make_uuid_v4(), std::string body = {}) {
-        return post(fmt::format("/api/etl/pipelines/{}/runs", pipeline), std::move(body), {{"Idempotency-Key", std::move(key)}});
+        return post(
+            fmt::format("/api/etl/pipelines/{}/runs", pipeline), std::move(body), {{"Idempotency-Key", std::move(key)}}
+        );
     }
 
     void add_pipeline(std::string_view name, std::string_view text = summary) {
         db().exec("insert into etl_pipelines (name, summary) values ($1, $2)", {name, text});
-        db().exec("insert into etl_definitions (pipeline, version, text) values ($1, 1, $2)",
-                  {name, "name: x\nsource: {type: clickhouse, credential: ch}\nsinks: [{type: redis, credential: r2}]\n"});
+        db().exec(
+            "insert into etl_definitions (pipeline, version, text) values ($1, 1, $2)",
+            {name, "name: x\nsource: {type: clickhouse, credential: ch}\nsinks: [{type: redis, credential: r2}]\n"}
+        );
     }
+
     std::string add_run(std::string_view pipeline, std::string_view state, int minutes_ago = 10) {
         const auto id = make_uuid_v7();
         db().exec(
-            "insert into etl_runs (run_id, pipeline, definition_version, trigger, job_id, state, queued_at, started_at, finished_at, attempt,"
-            " rows_written) values ($1, $2, 1, 'manual', $3, $4, now() - make_interval(mins => $5), now() - make_interval(mins => $5),"
-            " case when $4 in ('queued', 'running', 'committed') then null else now() - make_interval(mins => $5) + interval '1500 ms' end, 1, 42)",
+            "insert into etl_runs (run_id, pipeline, definition_version, trigger, job_id, state, queued_at, "
+            "started_at, finished_at, attempt,"
+            " rows_written) values ($1, $2, 1, 'manual', $3, $4, now() - make_interval(mins => $5), now() - "
+            "make_interval(mins => $5),"
+            " case when $4 in ('queued', 'running', 'committed') then null else now() - make_interval(mins => $5) + "
+            "interval '1500 ms' end, 1, 42)",
             {id, pipeline, "run-" + id, state, minutes_ago}
         );
         return id;
     }
+
     void tell(std::string_view type, std::string_view run, std::string_view data = "{}") {
-        ASSERT_TRUE(run::publish_event(redis(), run::default_stream, {std::string(type), std::string(run), "p", std::string(data)}));
+        ASSERT_TRUE(run::publish_event(
+            redis(), run::default_stream, {std::string(type), std::string(run), "p", std::string(data)}
+        ));
     }
+
     EventReader follow(std::string_view path, Headers more = {}) {
         Headers headers = {{"Cookie", cookie_}};
         headers.insert(headers.end(), more.begin(), more.end());
@@ -218,7 +256,9 @@ protected:
     }
 
     static json::object object(const net::HttpReply& reply) { return json::parse(reply.body).as_object(); }
+
     static std::string code(const net::HttpReply& reply) { return std::string(object(reply).at("code").as_string()); }
+
     static std::string text(const json::value& value) { return std::string(value.as_string()); }
 
     std::string database_;
@@ -308,19 +348,34 @@ TEST_F(ApiIntegration, shows_a_run_with_its_parts) {
     const auto before = add_run("p", "succeeded", 30);
     const auto id = add_run("p", "failed", 20);
     const auto after = add_run("p", "running", 10);
-    db().exec("update etl_runs set error = $2 where run_id = $1",
-              {id, R"({"code":"source.incomplete","message":"m","context":[],"hint":"h","kind":"transient","step":"read","transient":true,"logSeq":2})"});
+    db().exec(
+        "update etl_runs set error = $2 where run_id = $1",
+        {id,
+         R"({"code":"source.incomplete","message":"m","context":[],"hint":"h","kind":"transient","step":"read","transient":true,"logSeq":2})"}
+    );
     const auto attempt = make_uuid_v4();
-    db().exec("insert into etl_attempts (run_id, attempt, attempt_id, worker, finished_at, outcome) values ($1, 1, $2, 'w1', now(), 'died'),"
-              " ($1, 2, $3, 'w2', null, null)",
-              {id, attempt, make_uuid_v4()});
-    db().exec("insert into etl_steps (run_id, attempt, step, state, started_at, rows) values ($1, 1, 'connect', 'done', now(), 0),"
-              " ($1, 1, 'read', 'failed', now() + interval '1 second', 7)",
-              {id});
-    const auto output = db().exec("insert into etl_outputs (pipeline, name, kind, epoch, seq, run_id, published) values"
-                                  " ('p', 'redis:cache:x', 'redis', 1, 5, $1, false) returning output_id", {id});
-    db().exec("insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes) values ($1, $2, 1, 5, $3, 42, 99)",
-              {id, output.integer(0, "output_id"), attempt});
+    db().exec(
+        "insert into etl_attempts (run_id, attempt, attempt_id, worker, finished_at, outcome) values ($1, 1, $2, 'w1', "
+        "now(), 'died'),"
+        " ($1, 2, $3, 'w2', null, null)",
+        {id, attempt, make_uuid_v4()}
+    );
+    db().exec(
+        "insert into etl_steps (run_id, attempt, step, state, started_at, rows) values ($1, 1, 'connect', 'done', "
+        "now(), 0),"
+        " ($1, 1, 'read', 'failed', now() + interval '1 second', 7)",
+        {id}
+    );
+    const auto output = db().exec(
+        "insert into etl_outputs (pipeline, name, kind, epoch, seq, run_id, published) values"
+        " ('p', 'redis:cache:x', 'redis', 1, 5, $1, false) returning output_id",
+        {id}
+    );
+    db().exec(
+        "insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes) values ($1, $2, 1, 5, $3, "
+        "42, 99)",
+        {id, output.integer(0, "output_id"), attempt}
+    );
     const auto run = object(get("/api/etl/runs/" + id));
     EXPECT_EQ(run.at("state"), "failed");
     EXPECT_EQ(run.at("durationMs"), 1500);
@@ -338,8 +393,14 @@ TEST_F(ApiIntegration, shows_a_run_with_its_parts) {
     EXPECT_EQ(shown.at("published"), false);
     const auto config = object(get("/api/etl/runs/" + id + "/config"));
     EXPECT_EQ(json::serialize(config.at("credentials")), R"(["ch","r2"])");
-    for (const auto* path : {"/api/etl/runs/no-uuid", "/api/etl/runs/01939393-0000-7000-8000-000000000001", "/api/etl/runs/%27--/logs",
-                             "/api/etl/runs/x/config", "/api/etl/runs/x/metrics", "/api/etl/runs/x/events", "/api/etl/runs/x/logs.txt"}) {
+    for (const auto* path :
+         {"/api/etl/runs/no-uuid",
+          "/api/etl/runs/01939393-0000-7000-8000-000000000001",
+          "/api/etl/runs/%27--/logs",
+          "/api/etl/runs/x/config",
+          "/api/etl/runs/x/metrics",
+          "/api/etl/runs/x/events",
+          "/api/etl/runs/x/logs.txt"}) {
         const auto reply = get(path);
         EXPECT_EQ(reply.status, 404) << path;
         EXPECT_EQ(code(reply), "run.not_found") << path;
@@ -357,7 +418,8 @@ TEST_F(ApiIntegration, pages_through_runs_without_gaps_while_new_ones_come) {
     std::vector<std::string> seen;
     std::string cursor;
     for (int page = 0; page < 10; ++page) {
-        const auto reply = object(get("/api/etl/runs?limit=7&state=failed,succeeded" + (cursor.empty() ? "" : "&cursor=" + cursor)));
+        const auto reply =
+            object(get("/api/etl/runs?limit=7&state=failed,succeeded" + (cursor.empty() ? "" : "&cursor=" + cursor)));
         EXPECT_GE(reply.at("approxTotal").as_int64(), 25);
         for (const auto& item : reply.at("items").as_array()) {
             seen.push_back(text(item.at("id")));
@@ -372,15 +434,26 @@ TEST_F(ApiIntegration, pages_through_runs_without_gaps_while_new_ones_come) {
         }
     }
     EXPECT_EQ(seen, expected);
-    for (const auto& path : {"/api/etl/runs?limit=7&state=failed&cursor=" + cursor, std::string("/api/etl/runs?cursor=abc"),
-                             std::string("/api/etl/runs?cursor=e30.AAAAAAAAAAAAAAAA")}) {
+    for (const auto& path :
+         {"/api/etl/runs?limit=7&state=failed&cursor=" + cursor,
+          std::string("/api/etl/runs?cursor=abc"),
+          std::string("/api/etl/runs?cursor=e30.AAAAAAAAAAAAAAAA")}) {
         EXPECT_EQ(code(get(path)), "api.invalid_cursor") << path;
     }
     EXPECT_EQ(object(get("/api/etl/runs?pipeline=q")).at("items").as_array().size(), 5u);
     EXPECT_EQ(object(get("/api/etl/runs?pipeline=nope")).at("approxTotal"), 0);
     EXPECT_EQ(object(get("/api/etl/runs?trigger=schedule")).at("items").as_array().size(), 0u);
     EXPECT_EQ(object(get("/api/etl/runs?until=2020-01-01T00:00:00Z")).at("items").as_array().size(), 0u);
-    for (const auto* query : {"limit=0", "limit=501", "limit=x", "state=done", "since=yesterday", "sort=state", "limit=1&limit=2", "q=%00", "pipeline=%ff"}) {
+    for (const auto* query :
+         {"limit=0",
+          "limit=501",
+          "limit=x",
+          "state=done",
+          "since=yesterday",
+          "sort=state",
+          "limit=1&limit=2",
+          "q=%00",
+          "pipeline=%ff"}) {
         EXPECT_EQ(get(fmt::format("/api/etl/runs?{}", query)).status, 400) << query;
     }
 }
@@ -388,10 +461,13 @@ TEST_F(ApiIntegration, pages_through_runs_without_gaps_while_new_ones_come) {
 TEST_F(ApiIntegration, reads_logs_by_number_and_filter) {
     add_pipeline("p");
     const auto id = add_run("p", "failed");
-    db().exec("insert into etl_logs (run_id, seq, attempt, at, level, step, message) select $1, n, 1 + n / 60, now(),"
-              " case when n % 50 = 0 then 'error' when n % 10 = 0 then 'warn' else 'info' end, case when n = 1 then null else 'read' end,"
-              " 'line ' || n || case when n = 7 then E' 100%\\nsecond' else '' end from generate_series(1, 100) n",
-              {id});
+    db().exec(
+        "insert into etl_logs (run_id, seq, attempt, at, level, step, message) select $1, n, 1 + n / 60, now(),"
+        " case when n % 50 = 0 then 'error' when n % 10 = 0 then 'warn' else 'info' end, case when n = 1 then null "
+        "else 'read' end,"
+        " 'line ' || n || case when n = 7 then E' 100%\\nsecond' else '' end from generate_series(1, 100) n",
+        {id}
+    );
     const auto path = "/api/etl/runs/" + id + "/logs";
     const auto first = object(get(path + "?limit=10"));
     EXPECT_EQ(first.at("items").as_array().front().at("seq"), 1);
@@ -420,9 +496,12 @@ TEST_F(ApiIntegration, reads_logs_by_number_and_filter) {
 TEST_F(ApiIntegration, thins_out_throughput_without_losing_any) {
     add_pipeline("p");
     const auto id = add_run("p", "succeeded", 60);
-    db().exec("insert into etl_progress select $1, 1, (select started_at from etl_runs where run_id = $1) + n * interval '1 second',"
-              " n * 10, n * 5, n * 1000 from generate_series(0, 999) n",
-              {id});
+    db().exec(
+        "insert into etl_progress select $1, 1, (select started_at from etl_runs where run_id = $1) + n * interval '1 "
+        "second',"
+        " n * 10, n * 5, n * 1000 from generate_series(0, 999) n",
+        {id}
+    );
     const auto metrics = object(get("/api/etl/runs/" + id + "/metrics?points=50"));
     const auto& times = metrics.at("t").as_array();
     EXPECT_LE(times.size(), 50u);
@@ -433,7 +512,8 @@ TEST_F(ApiIntegration, thins_out_throughput_without_losing_any) {
     EXPECT_TRUE(series[0].at("v").as_array()[0].is_null());
     double rows = 0;
     for (std::size_t i = 1; i < times.size(); ++i) {
-        rows += series[0].at("v").as_array()[i].to_number<double>() * (times[i].to_number<double>() - times[i - 1].to_number<double>());
+        rows += series[0].at("v").as_array()[i].to_number<double>() *
+                (times[i].to_number<double>() - times[i - 1].to_number<double>());
     }
     EXPECT_NEAR(rows, 9990, 1);
     EXPECT_EQ(get("/api/etl/runs/" + id + "/metrics?points=5").status, 400);
@@ -441,8 +521,11 @@ TEST_F(ApiIntegration, thins_out_throughput_without_losing_any) {
 
 TEST_F(ApiIntegration, lists_credentials_by_name_and_user) {
     add_pipeline("p");
-    db().exec("insert into etl_credentials (name, id, kind, settings, allowed_hosts, current_version) values"
-              " ('ch', gen_random_uuid(), 'clickhouse', '{\"user\":\"u\"}', '{ch:8123}', 1), ('spare', gen_random_uuid(), 'http', '{}', '{}', 1)");
+    db().exec(
+        "insert into etl_credentials (name, id, kind, settings, allowed_hosts, current_version) values"
+        " ('ch', gen_random_uuid(), 'clickhouse', '{\"user\":\"u\"}', '{ch:8123}', 1), ('spare', gen_random_uuid(), "
+        "'http', '{}', '{}', 1)"
+    );
     const auto reply = get("/api/credentials");
     const auto items = object(reply).at("items").as_array();
     ASSERT_EQ(items.size(), 2u);
@@ -457,9 +540,14 @@ TEST_F(ApiIntegration, counts_for_prometheus) {
     add_run("p", "succeeded");
     add_run("p", "running");
     const auto reply = ask("GET", "/api/metrics");
-    for (const auto* line : {"headrace_runs_open{state=\"running\"} 1\n", "headrace_runs_day{state=\"succeeded\"} 1\n", "headrace_up{server=\"postgres\"} 1\n",
-                             "headrace_pipeline_last_good_seconds{pipeline=\"p\"} ", "process_resident_memory_bytes ", "headrace_workers 0\n",
-                             "headrace_queue_jobs{state=\"wait\"} 0\n"}) {
+    for (const auto* line :
+         {"headrace_runs_open{state=\"running\"} 1\n",
+          "headrace_runs_day{state=\"succeeded\"} 1\n",
+          "headrace_up{server=\"postgres\"} 1\n",
+          "headrace_pipeline_last_good_seconds{pipeline=\"p\"} ",
+          "process_resident_memory_bytes ",
+          "headrace_workers 0\n",
+          "headrace_queue_jobs{state=\"wait\"} 0\n"}) {
         EXPECT_NE(reply.body.find(line), std::string::npos) << line << reply.body;
     }
 }
@@ -541,13 +629,17 @@ TEST_F(ApiIntegration, triggers_while_the_queue_is_away) {
     add_pipeline("p");
     stop();
     server_.reset();
-    api_ = std::make_unique<api::Api>(api::Dependencies{.db = *pool_,
-                                                        .redis = redis_options_,
-                                                        .sessions = {.secrets = {secret}},
-                                                        .send_jobs = [](postgres::Connection&) { throw Error(ErrorKind::transient, "redis.connect", "away"); }});
-    server_ = std::make_unique<net::HttpServer>(net::HttpServerOptions{}, [this](const net::Request& r) { return api_->handle(r); });
+    api_ = std::make_unique<api::Api>(api::Dependencies{
+        .db = *pool_,
+        .redis = redis_options_,
+        .sessions = {.secrets = {secret}},
+        .send_jobs = [](postgres::Connection&) { throw Error(ErrorKind::transient, "redis.connect", "away"); }});
+    server_ = std::make_unique<net::HttpServer>(net::HttpServerOptions{}, [this](const net::Request& r) {
+        return api_->handle(r);
+    });
     EXPECT_EQ(trigger("p").status, 202);
-    EXPECT_EQ(db().exec("select count(*) as n from etl_outbox where sent_at is null").integer(0, "n"), 1) << "the sweep sends it";
+    EXPECT_EQ(db().exec("select count(*) as n from etl_outbox where sent_at is null").integer(0, "n"), 1)
+        << "the sweep sends it";
 }
 
 TEST_F(ApiIntegration, cancels_and_retries) {
@@ -563,14 +655,20 @@ TEST_F(ApiIntegration, cancels_and_retries) {
     EXPECT_EQ(code(post("/api/etl/runs/" + running + "/cancel")), "run.not_cancellable");
     db().exec("update etl_runs set state = 'failed' where run_id = $1", {running});
     const auto key = make_uuid_v4();
-    const auto retried = post("/api/etl/runs/" + running + "/retry", R"({"force":true,"reason":"drop is real"})", {{"Idempotency-Key", key}});
+    const auto retried = post(
+        "/api/etl/runs/" + running + "/retry", R"({"force":true,"reason":"drop is real"})", {{"Idempotency-Key", key}}
+    );
     ASSERT_EQ(retried.status, 202) << retried.body;
     const auto run = object(retried);
     EXPECT_EQ(run.at("trigger").at("kind"), "retry");
     EXPECT_EQ(run.at("trigger").at("retryOf").as_string(), running);
     EXPECT_EQ(run.at("trigger").at("force"), true);
     EXPECT_EQ(post("/api/etl/runs/" + running + "/retry").status, 400) << "needs a key";
-    EXPECT_EQ(code(post("/api/etl/runs/01939393-0000-7000-8000-000000000001/retry", "", {{"Idempotency-Key", make_uuid_v4()}})), "run.not_found");
+    EXPECT_EQ(
+        code(post("/api/etl/runs/01939393-0000-7000-8000-000000000001/retry", "", {{"Idempotency-Key", make_uuid_v4()}})
+        ),
+        "run.not_found"
+    );
     EXPECT_EQ(code(post("/api/etl/runs/01939393-0000-7000-8000-000000000001/cancel")), "run.not_found");
 }
 
@@ -624,7 +722,9 @@ TEST_F(ApiIntegration, of_two_changes_at_once_one_wins) {
     add_pipeline("p");
     net::HttpReply replies[2];
     const auto change = [&](bool paused) {
-        return send("PATCH", "/api/etl/pipelines/p", fmt::format(R"({{"paused":{}}})", paused), {{"If-Match", "\"1\""}});
+        return send(
+            "PATCH", "/api/etl/pipelines/p", fmt::format(R"({{"paused":{}}})", paused), {{"If-Match", "\"1\""}}
+        );
     };
     {
         std::thread other([&] { replies[0] = change(true); });
@@ -644,18 +744,38 @@ TEST_F(ApiIntegration, refuses_bad_requests) {
     const auto broken = post("/api/etl/pipelines/p/runs", "{\"reason\":\n oops}", key);
     EXPECT_EQ(broken.status, 400);
     EXPECT_NE(text(object(broken).at("detail")).find("line 2"), std::string::npos) << broken.body;
-    EXPECT_EQ(post("/api/etl/pipelines/p/runs", "{}", {{"Idempotency-Key", make_uuid_v4()}, {"Content-Type", "text/plain"}}).status, 415);
-    EXPECT_EQ(post("/api/etl/pipelines/p/runs", "{\"reason\":" + std::string(100, '[') + std::string(100, ']') + "}", key).status, 400);
+    EXPECT_EQ(
+        post(
+            "/api/etl/pipelines/p/runs", "{}", {{"Idempotency-Key", make_uuid_v4()}, {"Content-Type", "text/plain"}}
+        ).status,
+        415
+    );
+    EXPECT_EQ(
+        post("/api/etl/pipelines/p/runs", "{\"reason\":" + std::string(100, '[') + std::string(100, ']') + "}", key)
+            .status,
+        400
+    );
     EXPECT_EQ(post("/api/etl/pipelines/p/runs", std::string(2u << 20, ' '), key).status, 413);
     EXPECT_EQ(get("/api/etl/overview?x=1").status, 400);
     EXPECT_EQ(ask("GET", "/api/etl/overview", {{"Cookie", cookie_}, {"Accept", "text/html"}}).status, 406);
     EXPECT_EQ(send("DELETE", "/api/etl/pipelines/p", "", {}).headers.get("Allow"), "GET, HEAD, PATCH");
     EXPECT_EQ(get("/api/etl/cron/preview?expr=61%20*%20*%20*%20*&tz=UTC").status, 422);
-    EXPECT_EQ(object(get("/api/etl/cron/preview?expr=*/15%20*%20*%20*%20*&tz=Europe/Kyiv&count=3")).at("next").as_array().size(), 3u);
-    for (const auto* raw : {"GET /api/health/live HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n", "GET /api/../etc HTTP/1.1\r\nHost: x\r\n\r\n",
-                            "POST /api/auth/dev-login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"}) {
+    EXPECT_EQ(
+        object(get("/api/etl/cron/preview?expr=*/15%20*%20*%20*%20*&tz=Europe/Kyiv&count=3"))
+            .at("next")
+            .as_array()
+            .size(),
+        3u
+    );
+    for (const auto* raw :
+         {"GET /api/health/live HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
+          "GET /api/../etc HTTP/1.1\r\nHost: x\r\n\r\n",
+          "POST /api/auth/dev-login HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: "
+          "chunked\r\n\r\n{}"}) {
         const auto deadline = Deadline::in(patience);
-        auto stream = net::Stream::connect({.host = "127.0.0.1", .port = server_->port(), .unix_path = {}}, nullptr, deadline, {});
+        auto stream = net::Stream::connect(
+            {.host = "127.0.0.1", .port = server_->port(), .unix_path = {}}, nullptr, deadline, {}
+        );
         stream.write_all(std::string_view(raw), deadline, {});
         char answer[12] = {};
         for (std::size_t got = 0; got < sizeof answer;) {
@@ -692,9 +812,12 @@ TEST_F(ApiIntegration, sessions_are_those_of_the_fastify_app) {
     const auto cookie = "mc.sid=" + auth::sign(sid, secret);
     const auto me = [&](std::string with) { return ask("GET", "/api/auth/me", {{"Cookie", std::move(with)}}); };
     const auto put = [&](Timestamp expires, std::string_view user) {
-        const auto text = fmt::format(R"({{"cookie":{{"expires":"{}","originalMaxAge":28800000,"sameSite":"lax","secure":false,"path":"/",)"
-                                      R"("httpOnly":true,"domain":null}},"userId":42,"user":{},"big":9007199254740993,"none":[]}})",
-                                      format_rfc3339(std::chrono::floor<std::chrono::milliseconds>(expires)), user);
+        const auto text = fmt::format(
+            R"({{"cookie":{{"expires":"{}","originalMaxAge":28800000,"sameSite":"lax","secure":false,"path":"/",)"
+            R"("httpOnly":true,"domain":null}},"userId":42,"user":{},"big":9007199254740993,"none":[]}})",
+            format_rfc3339(std::chrono::floor<std::chrono::milliseconds>(expires)),
+            user
+        );
         redis().command({"SET", "mc:sess:" + sid, text, "EX", "28800"});
         return text;
     };
@@ -710,7 +833,10 @@ TEST_F(ApiIntegration, sessions_are_those_of_the_fastify_app) {
     EXPECT_EQ(me(encoded).status, 200);
     // A viewer may look and not touch.
     add_pipeline("p");
-    const auto forbidden = ask("POST", "/api/etl/pipelines/p/runs", {{"Cookie", cookie}, {"X-Headrace", "1"}, {"Idempotency-Key", make_uuid_v4()}});
+    const auto forbidden =
+        ask("POST",
+            "/api/etl/pipelines/p/runs",
+            {{"Cookie", cookie}, {"X-Headrace", "1"}, {"Idempotency-Key", make_uuid_v4()}});
     EXPECT_EQ(forbidden.status, 403);
     EXPECT_EQ(ask("GET", "/api/credentials", {{"Cookie", cookie}}).status, 403);
     put(now() + std::chrono::hours(8), R"({"email":"no-role@example.com"})");
@@ -730,13 +856,19 @@ TEST_F(ApiIntegration, sessions_are_those_of_the_fastify_app) {
     after.replace(after.find("20"), 24, before.substr(before.find("20"), 24));
     EXPECT_EQ(after, before);
     put(now() + std::chrono::hours(7), R"({"roles":["admin"]})");
-    EXPECT_FALSE(ask("GET", "/api/etl/overview", {{"Cookie", cookie}}).headers.has("Set-Cookie")) << "polls keep nothing alive";
+    EXPECT_FALSE(ask("GET", "/api/etl/overview", {{"Cookie", cookie}}).headers.has("Set-Cookie"))
+        << "polls keep nothing alive";
 }
 
 TEST_F(ApiIntegration, logout_is_final_and_links_work_once) {
     const auto token = auth::create_login_token(redis());
     const auto use = [&] {
-        return ask("POST", "/api/auth/dev-login", {{"Content-Type", "application/json"}}, fmt::format(R"({{"token":"{}"}})", token));
+        return ask(
+            "POST",
+            "/api/auth/dev-login",
+            {{"Content-Type", "application/json"}},
+            fmt::format(R"({{"token":"{}"}})", token)
+        );
     };
     const auto first = use();
     EXPECT_EQ(first.status, 204);

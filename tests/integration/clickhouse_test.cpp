@@ -1,15 +1,16 @@
 // The ClickHouse source against the real server of Debian (18.16): types, failures, cancel.
+#include "source/clickhouse/clickhouse.hpp"
+
+#include "base/error.hpp"
+#include "data/json.hpp"
+#include "net/http_client.hpp"
+#include "support/servers.hpp"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <functional>
 #include <thread>
-
-#include "base/error.hpp"
-#include "data/json.hpp"
-#include "net/http_client.hpp"
-#include "source/clickhouse/clickhouse.hpp"
-#include "support/servers.hpp"
 
 namespace headrace {
 namespace {
@@ -98,7 +99,9 @@ std::string ask(const std::string& sql, const std::string& settings = "") {
 }
 
 std::size_t running(const std::string& text) {
-    return std::stoul(ask("SELECT count() FROM system.processes WHERE query LIKE '%" + text + "%' AND query NOT LIKE '%system.processes%'"));
+    return std::stoul(ask(
+        "SELECT count() FROM system.processes WHERE query LIKE '%" + text + "%' AND query NOT LIKE '%system.processes%'"
+    ));
 }
 
 // Asks the server again and again; each question is a wait of its own.
@@ -117,14 +120,19 @@ TEST(ClickHouse, EveryTypeAsTheServerSaysIt) {
     const std::string queries[] = {
         "SELECT toInt8(-128) AS a, toInt16(-32768) AS b, toInt32(-2147483648) AS c, toInt64(-9223372036854775808) AS d",
         "SELECT toUInt8(255) AS a, toUInt16(65535) AS b, toUInt32(4294967295) AS c, 18446744073709551615 AS d",
-        "SELECT toFloat32(0.1) AS a, toFloat64(-1.25) AS b, 0 / 0 AS c, 1 / 0 AS d, toFloat32(16777216) AS e, toFloat32(3.14159) AS f",
+        "SELECT toFloat32(0.1) AS a, toFloat64(-1.25) AS b, 0 / 0 AS c, 1 / 0 AS d, toFloat32(16777216) AS e, "
+        "toFloat32(3.14159) AS f",
         "SELECT '' AS a, 'Київ' AS b, 'quote\" back\\\\slash\\n' AS c, toFixedString('abc', 3) AS d",
-        "SELECT toDecimal32('-12.30', 2) AS a, toDecimal64('0.0001', 4) AS b, toDecimal128('-1234567890123456789012345678.0123456789', 10) AS c",
+        "SELECT toDecimal32('-12.30', 2) AS a, toDecimal64('0.0001', 4) AS b, "
+        "toDecimal128('-1234567890123456789012345678.0123456789', 10) AS c",
         "SELECT toDate('2026-11-21') AS a, toUUID('61f0c404-5cb3-11e7-907b-a6006ad3dba0') AS b",
-        "SELECT CAST('b', 'Enum8(\\'a\\' = 1, \\'b\\' = -2)') AS a, CAST('y', 'Enum16(\\'x\\' = 300, \\'y\\' = -300)') AS b",
+        "SELECT CAST('b', 'Enum8(\\'a\\' = 1, \\'b\\' = -2)') AS a, CAST('y', 'Enum16(\\'x\\' = 300, \\'y\\' = -300)') "
+        "AS b",
         "SELECT arrayJoin([1, NULL, 3]) AS a, toNullable('x') AS b, NULL AS c",
-        "SELECT [1, 2] AS a, [['x'], []] AS b, [1, NULL] AS c, (1, 'x', [2.5]) AS d, [] AS e, [(1, 'a'), (2, 'b')] AS f",
-        "SELECT CAST(arrayJoin(['x', 'y', 'x']), 'LowCardinality(String)') AS a, CAST(NULL, 'LowCardinality(Nullable(String))') AS b",
+        "SELECT [1, 2] AS a, [['x'], []] AS b, [1, NULL] AS c, (1, 'x', [2.5]) AS d, [] AS e, [(1, 'a'), (2, 'b')] AS "
+        "f",
+        "SELECT CAST(arrayJoin(['x', 'y', 'x']), 'LowCardinality(String)') AS a, CAST(NULL, "
+        "'LowCardinality(Nullable(String))') AS b",
         "SELECT number AS a, toString(number) AS b, intDiv(number, 3) * -1 AS c FROM system.numbers LIMIT 70000",
     };
     const std::string settings = "allow_experimental_low_cardinality_type=1&output_format_json_quote_64bit_integers=0";
@@ -143,8 +151,11 @@ TEST(ClickHouse, EveryTypeAsTheServerSaysIt) {
 }
 
 TEST(ClickHouse, EmptyDictionariesInArrays) {
-    const auto out = read({"SELECT CAST([], 'Array(LowCardinality(String))') AS a, number AS b FROM system.numbers LIMIT 2",
-                           {}, {"allow_experimental_low_cardinality_type", "1"}});
+    const auto out = read(
+        {"SELECT CAST([], 'Array(LowCardinality(String))') AS a, number AS b FROM system.numbers LIMIT 2",
+         {},
+         {"allow_experimental_low_cardinality_type", "1"}}
+    );
     EXPECT_EQ(out.rows, (std::vector<std::string>{R"({"a":[],"b":0})", R"({"a":[],"b":1})"})) << out.message;
 }
 
@@ -157,8 +168,14 @@ TEST(ClickHouse, EmptyResultKeepsItsColumns) {
 }
 
 TEST(ClickHouse, BatchesStaySmall) {
-    const auto out = read({"SELECT number AS n, toString(number) AS s, toString(cityHash64(number)) AS h FROM system.numbers LIMIT 2000000",
-                           {}, {}}, std::nullopt, false);
+    const auto out = read(
+        {"SELECT number AS n, toString(number) AS s, toString(cityHash64(number)) AS h FROM system.numbers LIMIT "
+         "2000000",
+         {},
+         {}},
+        std::nullopt,
+        false
+    );
     EXPECT_EQ(out.count, 2'000'000U) << out.message;
     EXPECT_LE(out.largest_batch, 2 * data::target_batch_bytes);
 }
@@ -204,8 +221,13 @@ TEST(ClickHouse, KilledFromOutside) {
             EXPECT_TRUE(soon([&] { return running(mark) > 0; }));
             ask("KILL QUERY WHERE query LIKE '%" + mark + "%' AND query NOT LIKE '%system%' ASYNC");
         });
-        const auto out = read({"SELECT number, sleepEachRow(0.0001) AS " + mark + " FROM (SELECT number FROM system.numbers LIMIT 400000)",
-                               {{"wait_end_of_query", wait}, {"max_block_size", "2000"}}}, std::nullopt, false);
+        const auto out = read(
+            {"SELECT number, sleepEachRow(0.0001) AS " + mark +
+                 " FROM (SELECT number FROM system.numbers LIMIT 400000)",
+             {{"wait_end_of_query", wait}, {"max_block_size", "2000"}}},
+            std::nullopt,
+            false
+        );
         killer.join();
         EXPECT_EQ(out.code, "source.incomplete") << out.message;
         EXPECT_EQ(out.kind, ErrorKind::transient);
@@ -239,7 +261,8 @@ TEST(ClickHouse, CancelStopsTheQueryAtTheServer) {
 // A source that is thrown away in the middle of its rows.
 TEST(ClickHouse, AnAbandonedQueryIsKilled) {
     {
-        const auto source = open_source({"SELECT number AS abandoned FROM system.numbers", {{"wait_end_of_query", "false"}}});
+        const auto source =
+            open_source({"SELECT number AS abandoned FROM system.numbers", {{"wait_end_of_query", "false"}}});
         data::Batch batch(source->query());
         ASSERT_TRUE(source->next(batch));
         EXPECT_EQ(running("abandoned"), 1U);

@@ -1,10 +1,10 @@
 #include "app/demo_data.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/error.hpp"
 #include "net/http_client.hpp"
 #include "support/servers.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::app {
 namespace {
@@ -36,9 +36,13 @@ TEST(DemoData, IsLoadedOnceAndMended) {
     const DemoTarget target{server.url(), "headrace", server.password()};
     EXPECT_EQ(loaded(load_demo_data(target, data_dir, {})), (std::vector<bool>{true, true, true}));
     EXPECT_EQ(ask("SELECT count(), sum(count) FROM headrace_demo.flights_airport"), "5366\t7009728\n");
-    EXPECT_EQ(ask("SELECT city, latitude FROM headrace_demo.airports WHERE iata = '00M'"), "Bay Springs\t31.95376472\n");
-    EXPECT_EQ(ask("SELECT count(), min(date), max(date) FROM headrace_demo.flights_20k"),
-              "20000\t2001-01-01 00:47:00\t2001-03-31 22:27:00\n");
+    EXPECT_EQ(
+        ask("SELECT city, latitude FROM headrace_demo.airports WHERE iata = '00M'"), "Bay Springs\t31.95376472\n"
+    );
+    EXPECT_EQ(
+        ask("SELECT count(), min(date), max(date) FROM headrace_demo.flights_20k"),
+        "20000\t2001-01-01 00:47:00\t2001-03-31 22:27:00\n"
+    );
     EXPECT_EQ(loaded(load_demo_data(target, data_dir, {})), (std::vector<bool>{false, false, false}));
     ask("INSERT INTO headrace_demo.airports (iata) VALUES ('XXX')");
     EXPECT_EQ(loaded(load_demo_data(target, data_dir, {})), (std::vector<bool>{false, true, false}));

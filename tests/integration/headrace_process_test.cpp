@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 class HeadraceProcessTest : public ::testing::Test {
 protected:
     HeadraceProcessTest() { ::setenv("HEADRACE_BINARY", "/bin/sh", 1); }
+
     ~HeadraceProcessTest() override { ::unsetenv("HEADRACE_BINARY"); }
 };
 

@@ -1,5 +1,8 @@
 #include "app/process.hpp"
 
+#include "base/error.hpp"
+#include "support/servers.hpp"
+
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -8,9 +11,6 @@
 #include <fstream>
 #include <iterator>
 #include <thread>
-
-#include "base/error.hpp"
-#include "support/servers.hpp"
 
 namespace headrace::app {
 namespace {
@@ -45,7 +45,9 @@ TEST(Process, RunsWithItsEnvironmentFolderInputAndLog) {
     EXPECT_EQ(read_all(folder + "/log"), folder + "\na b \nfrom the file\nbad\n0077\n");
     EXPECT_EQ(file_tail(folder + "/log", 2), "bad\n0077");
     EXPECT_EQ(file_tail(folder + "/log", 50), folder + "\na b \nfrom the file\nbad\n0077");
+
     struct stat info {};
+
     ASSERT_EQ(::stat((folder + "/log").c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600U);
 }
@@ -59,7 +61,9 @@ TEST(Process, LeaksNoDescriptorAndNoSignalState) {
     sigaddset(&blocked, SIGTERM);
     ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &blocked, &before), 0);
     auto* old = ::signal(SIGPIPE, SIG_IGN);
-    auto child = ChildProcess::start(shell("ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status", folder + "/log"));
+    auto child =
+        ChildProcess::start(shell("ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status", folder + "/log")
+        );
     EXPECT_TRUE(child.wait(Deadline::in(milliseconds(10'000)), {}));
     ::signal(SIGPIPE, old);
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -106,9 +110,8 @@ TEST(Process, WaitEndsAtTheDeadlineAndAtAStop) {
 
 TEST(Process, KillsTheGroupOfAStubbornChild) {
     const auto folder = support::servers().fresh_folder();
-    auto child = ChildProcess::start(
-        shell("trap '' TERM; sleep 60 & echo $!; while :; do wait; done", folder + "/log")
-    );
+    auto child =
+        ChildProcess::start(shell("trap '' TERM; sleep 60 & echo $!; while :; do wait; done", folder + "/log"));
     while (read_all(folder + "/log").find('\n') == std::string::npos) {
         ASSERT_FALSE(child.wait(Deadline::in(milliseconds(5)), {}));
     }

@@ -1,5 +1,11 @@
 #include "app/servers.hpp"
 
+#include "base/error.hpp"
+#include "net/http_client.hpp"
+#include "net/stream.hpp"
+#include "postgres/connection.hpp"
+#include "support/servers.hpp"
+
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -14,12 +20,6 @@
 #include <fstream>
 #include <iterator>
 #include <thread>
-
-#include "base/error.hpp"
-#include "net/http_client.hpp"
-#include "net/stream.hpp"
-#include "postgres/connection.hpp"
-#include "support/servers.hpp"
 
 namespace headrace::app {
 namespace {
@@ -58,7 +58,10 @@ std::string redis_says(const PrivateRedis& server, const std::string& command) {
 }
 
 net::HttpReply clickhouse_says(
-    const PrivateClickHouse& server, const std::string& query, const std::string& user, const Secret& password
+    const PrivateClickHouse& server,
+    const std::string& query,
+    const std::string& user,
+    const Secret& password
 ) {
     net::HttpRequest request;
     request.method = "POST";
@@ -74,12 +77,15 @@ net::HttpReply clickhouse_says(
 void expect_private(const std::string& root) {
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
         struct stat info {};
+
         ASSERT_EQ(::lstat(entry.path().c_str(), &info), 0);
         if (!S_ISSOCK(info.st_mode)) {
             EXPECT_EQ(info.st_mode & 077, 0U) << entry.path();
         }
     }
+
     struct stat info {};
+
     ASSERT_EQ(::stat(root.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0700U);
 }
@@ -136,10 +142,13 @@ TEST(PrivatePostgres, RefusesASecondOwnerAndEndsAnOrphan) {
     std::ifstream in(dir + "/pg/pid");
     pid_t orphan = 0;
     in >> orphan;
+
     struct Sweep {  // a stopped server must not outlive a failed test
         Fd process;
+
         ~Sweep() { signal_process(process, SIGKILL); }
     } sweep{open_process(orphan)};
+
     ASSERT_TRUE(sweep.process);
     second.start({});
     EXPECT_NE(second.pid(), orphan);
@@ -186,7 +195,8 @@ TEST(PrivatePostgres, ShowsTheEndOfItsLogWhenItDoesNotStart) {
         FAIL();
     } catch (const Error& e) {
         EXPECT_EQ(e.code(), "dev.server_failed");
-        EXPECT_NE(e.message().find("invalid value for parameter \"max_connections\""), std::string::npos) << e.message();
+        EXPECT_NE(e.message().find("invalid value for parameter \"max_connections\""), std::string::npos)
+            << e.message();
     }
     EXPECT_FALSE(server.running());
     PrivatePostgres other(postgres_in(dir));
@@ -301,9 +311,14 @@ TEST(PrivateClickHouse, HasTwoUsersAndKeepsItsData) {
     server.start({});
     const auto port = server.port();
     const auto all = server.password();
-    EXPECT_EQ(clickhouse_says(server, "CREATE TABLE t (n UInt8) ENGINE = MergeTree ORDER BY n", "headrace", all).status, 200);
+    EXPECT_EQ(
+        clickhouse_says(server, "CREATE TABLE t (n UInt8) ENGINE = MergeTree ORDER BY n", "headrace", all).status, 200
+    );
     EXPECT_EQ(clickhouse_says(server, "INSERT INTO t VALUES (7)", "headrace", all).status, 200);
-    EXPECT_EQ(clickhouse_says(server, "SELECT n FROM t SETTINGS max_threads = 1", "reader", server.reader_password()).body, "7\n");
+    EXPECT_EQ(
+        clickhouse_says(server, "SELECT n FROM t SETTINGS max_threads = 1", "reader", server.reader_password()).body,
+        "7\n"
+    );
     EXPECT_NE(clickhouse_says(server, "INSERT INTO t VALUES (8)", "reader", server.reader_password()).status, 200);
     EXPECT_NE(clickhouse_says(server, "SELECT 1", "headrace", Secret("wrong")).status, 200);
     EXPECT_NE(clickhouse_says(server, "SELECT 1", "default", Secret("")).status, 200);

@@ -1,4 +1,7 @@
 // main() of the test binaries that use real servers.
+#include "support/servers.hpp"
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <charconv>
@@ -6,10 +9,6 @@
 #include <cstring>
 #include <memory>
 #include <random>
-
-#include <fmt/format.h>
-
-#include "support/servers.hpp"
 
 namespace headrace::support {
 namespace {

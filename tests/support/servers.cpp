@@ -1,5 +1,11 @@
 #include "support/servers.hpp"
 
+#include "base/error.hpp"
+#include "net/http_client.hpp"
+#include "net/stream.hpp"
+#include "postgres/connection.hpp"
+
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -7,13 +13,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
-
-#include <fmt/format.h>
-
-#include "base/error.hpp"
-#include "net/http_client.hpp"
-#include "net/stream.hpp"
-#include "postgres/connection.hpp"
 
 namespace headrace::support {
 namespace {

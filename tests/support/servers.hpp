@@ -2,11 +2,11 @@
 // fsync off; all stop at the end of main() and the folder goes. Not thread-safe: use from the test's thread.
 #pragma once
 
+#include "app/servers.hpp"
+
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "app/servers.hpp"
 
 namespace headrace::support {
 
@@ -32,6 +32,7 @@ public:
 
     // A new empty folder of this run for whatever the test writes; goes at the end.
     std::string fresh_folder();
+
     const std::string& folder() const { return folder_; }
 
 private:

@@ -1,14 +1,5 @@
 #include "support/stack.hpp"
 
-#include <fmt/core.h>
-
-#include <atomic>
-#include <charconv>
-#include <filesystem>
-#include <fstream>
-#include <mutex>
-#include <thread>
-
 #include "bullmq/queue.hpp"
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
@@ -18,6 +9,15 @@
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
 #include "run/states.hpp"
+
+#include <fmt/core.h>
+
+#include <atomic>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
 
 namespace headrace::support {
 
@@ -36,12 +36,16 @@ Stack::Stack()
     credential::Store store(credential::load_key_file(folder_ + "/key"));
     store.verify_key(*db_);
     auto& server = servers().clickhouse();
-    store.set(*db_,
-              {.name = "clickhouse",
-               .kind = "clickhouse",
-               .settings = {{"url", server.url()}, {"user", "reader"}, {"database", ch_database_}},
-               .allowed_hosts = {server.url().substr(std::string_view("http://").size())}},
-              server.reader_password(), "test", true);
+    store.set(
+        *db_,
+        {.name = "clickhouse",
+         .kind = "clickhouse",
+         .settings = {{"url", server.url()}, {"user", "reader"}, {"database", ch_database_}},
+         .allowed_hosts = {server.url().substr(std::string_view("http://").size())}},
+        server.reader_password(),
+        "test",
+        true
+    );
 }
 
 void Stack::write_pipeline(const std::string& name, const std::string& body) {
@@ -50,7 +54,10 @@ void Stack::write_pipeline(const std::string& name, const std::string& body) {
 
 void Stack::write_versioned_pipeline(int rows, const std::string& more) {
     clickhouse("CREATE TABLE IF NOT EXISTS version (v UInt32) ENGINE = Memory");
-    write_pipeline("t", fmt::format(R"(source:
+    write_pipeline(
+        "t",
+        fmt::format(
+            R"(source:
   type: clickhouse
   credential: clickhouse
   query: |
@@ -65,7 +72,10 @@ sinks:
 retry: {{ attempts: 3, backoff: 100ms, max: 200ms }}
 timeout: 60s
 {})",
-                                    rows, more));
+            rows,
+            more
+        )
+    );
 }
 
 void Stack::set_version(int v) {
@@ -87,13 +97,14 @@ void Stack::clickhouse(const std::string& sql) {
 }
 
 HeadraceProcess::Env Stack::environment() const {
-    return {{"DATABASE_URL", database_url_},
-            {"REDIS_URL", redis_url_},
-            {"HEADRACE_KEY_FILE", folder_ + "/key"},
-            {"HEADRACE_PIPELINES", folder_ + "/pipelines"},
-            {"HEADRACE_LEASE", "2s"},
-            {"HEADRACE_SWEEP", "200ms"},
-            {"SESSION_SECRET", "0123456789abcdef0123456789abcdef"}};
+    return {
+        {"DATABASE_URL", database_url_},
+        {"REDIS_URL", redis_url_},
+        {"HEADRACE_KEY_FILE", folder_ + "/key"},
+        {"HEADRACE_PIPELINES", folder_ + "/pipelines"},
+        {"HEADRACE_LEASE", "2s"},
+        {"HEADRACE_SWEEP", "200ms"},
+        {"SESSION_SECRET", "0123456789abcdef0123456789abcdef"}};
 }
 
 std::unique_ptr<HeadraceProcess> Stack::start_worker(HeadraceProcess::Env more) {
@@ -110,8 +121,16 @@ std::unique_ptr<HeadraceProcess> Stack::start_worker(HeadraceProcess::Env more) 
 }
 
 std::string Stack::trigger(const std::string& pipeline, bool forced) {
-    const auto run = run::trigger_run(*db_, {.pipeline = pipeline, .trigger = "manual", .by = "test", .reason = std::nullopt,
-                                             .idempotency_key = std::nullopt, .retry_of = std::nullopt, .forced = forced});
+    const auto run = run::trigger_run(
+        *db_,
+        {.pipeline = pipeline,
+         .trigger = "manual",
+         .by = "test",
+         .reason = std::nullopt,
+         .idempotency_key = std::nullopt,
+         .retry_of = std::nullopt,
+         .forced = forced}
+    );
     bullmq::Queue queue(redis::parse_redis_url(redis_url_), "etl");
     run::dispatch(*db_, queue);
     return run.run_id;

@@ -1,6 +1,11 @@
-// A whole installation for one test: fresh database and Redis, ClickHouse database, key, credential, pipelines folder, and
-// worker processes. Looks at the result only from outside: SQL and Redis commands.
+// A whole installation for one test: fresh database and Redis, ClickHouse database, key, credential, pipelines folder,
+// and worker processes. Looks at the result only from outside: SQL and Redis commands.
 #pragma once
+
+#include "postgres/connection.hpp"
+#include "redis/connection.hpp"
+#include "support/servers.hpp"
+#include "support/worker_process.hpp"
 
 #include <chrono>
 #include <functional>
@@ -8,11 +13,6 @@
 #include <optional>
 #include <string>
 #include <vector>
-
-#include "postgres/connection.hpp"
-#include "redis/connection.hpp"
-#include "support/servers.hpp"
-#include "support/worker_process.hpp"
 
 namespace headrace::support {
 
@@ -22,10 +22,10 @@ public:
 
     // Writes pipelines/<name>.yaml. `body` is everything below `name:`.
     void write_pipeline(const std::string& name, const std::string& body);
-    // The pipeline most tests use: `rows` rows of (id, name, v), v from the one-row table `version`; published as json at
-    // cache:t, and as hash, list and zset at cache:t:hash, :list, :zset.
+    // The pipeline most tests use: `rows` rows of (id, name, v), v from the one-row table `version`; published as json
+    // at cache:t, and as hash, list and zset at cache:t:hash, :list, :zset.
     void write_versioned_pipeline(int rows, const std::string& more = "");
-    void set_version(int v);              // what the next read of the source gives
+    void set_version(int v);  // what the next read of the source gives
 
     void clickhouse(const std::string& sql);  // as user headrace, in the stack's database
     std::unique_ptr<HeadraceProcess> start_worker(HeadraceProcess::Env more = {});
@@ -37,13 +37,18 @@ public:
     bool await(const std::function<bool()>& condition, std::chrono::milliseconds limit = std::chrono::seconds(30));
 
     postgres::Connection& db() { return *db_; }
-    redis::Connection& redis();           // connects again after a restart
-    std::string sql(const std::string& statement, std::initializer_list<postgres::Param> params = {});  // first column `x`
-    std::string get(const std::string& key);  // "" when absent
+
+    redis::Connection& redis();  // connects again after a restart
+    std::string
+    sql(const std::string& statement, std::initializer_list<postgres::Param> params = {});  // first column `x`
+    std::string get(const std::string& key);                                                // "" when absent
 
     const std::string& folder() const { return folder_; }
+
     const std::string& clickhouse_database() const { return ch_database_; }
+
     const std::string& database_url() const { return database_url_; }
+
     const std::string& redis_url() const { return redis_url_; }
 
 private:
@@ -55,8 +60,8 @@ private:
     std::optional<redis::Connection> redis_;
 };
 
-// Polls one JSON output all the time on its own connection and remembers what must never be seen: half a table, a mixture
-// of generations, an older generation after a newer one.
+// Polls one JSON output all the time on its own connection and remembers what must never be seen: half a table, a
+// mixture of generations, an older generation after a newer one.
 class TornReader {
 public:
     TornReader(const std::string& redis_url, std::string key, int rows);
@@ -64,7 +69,7 @@ public:
     TornReader(const TornReader&) = delete;
     TornReader& operator=(const TornReader&) = delete;
 
-    std::string violation() const;   // "" = none
+    std::string violation() const;  // "" = none
     long reads() const;
     int last_version() const;
     // After this an absent key and an older version are no violation (Redis was emptied on purpose).
@@ -80,6 +85,7 @@ struct Seen {
     int version = -1;
     std::string problem;
 };
+
 Seen look_at(const std::string& json, int rows);
 
 }  // namespace headrace::support

@@ -1,13 +1,13 @@
 #include "support/worker_process.hpp"
 
+#include "support/servers.hpp"
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
-
-#include "support/servers.hpp"
 
 namespace headrace::support {
 namespace {

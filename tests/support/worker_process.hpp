@@ -1,14 +1,14 @@
 // The program itself as a child: `headrace worker`, `headrace api`, … with its log in a file that tests can wait on.
 #pragma once
 
+#include "app/process.hpp"
+
 #include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "app/process.hpp"
 
 namespace headrace::support {
 
@@ -24,15 +24,19 @@ public:
     // was up before. The failure message of the caller should show log().
     bool wait_for_log(std::string_view text, std::chrono::milliseconds limit, std::size_t offset = 0);
 
-    app::ExitStatus kill();                                          // SIGKILL, reaped
-    app::ExitStatus terminate(std::chrono::milliseconds grace);      // SIGTERM, then SIGKILL
+    app::ExitStatus kill();                                                // SIGKILL, reaped
+    app::ExitStatus terminate(std::chrono::milliseconds grace);            // SIGTERM, then SIGKILL
     std::optional<app::ExitStatus> wait(std::chrono::milliseconds limit);  // for a process that ends by itself
-    void pause() { child_.signal(19); }                              // SIGSTOP
-    void resume() { child_.signal(18); }                             // SIGCONT
+
+    void pause() { child_.signal(19); }  // SIGSTOP
+
+    void resume() { child_.signal(18); }  // SIGCONT
+
     bool running() { return child_.running(); }
+
     pid_t pid() const { return child_.pid(); }
 
-    std::string log() const;        // stdout and stderr so far
+    std::string log() const;  // stdout and stderr so far
     std::size_t log_size() const;
 
 private:

@@ -1,10 +1,6 @@
 // headrace api: HTTP API, live events and the page.
-#include <fmt/core.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include "api/api.hpp"
+
 #include "app/commands.hpp"
 #include "app/context.hpp"
 #include "app/dev_stack.hpp"
@@ -14,6 +10,11 @@
 #include "net/http_server.hpp"
 #include "postgres/migrate.hpp"
 #include "run/dispatcher.hpp"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace headrace::app {
 namespace {
@@ -59,20 +60,24 @@ int serve(bool dev_login) {
     postgres::Pool db(context.db, pool_threads + 2);
     postgres::require_schema(*db.take());
     bullmq::Queue queue(context.queue_redis, config.queue, config.queue_prefix);
-    api::Api api({.db = db,
-                  .redis = context.queue_redis,
-                  .sessions = {.secrets = {config.session_secret}},
-                  .send_jobs = [&](postgres::Connection& c) { run::dispatch(c, queue); },
-                  .queue = config.queue,
-                  .prefix = config.queue_prefix,
-                  .event_stream = config.events_stream,
-                  .web_folder = config.web.empty() ? find_resource("web/dist") : config.web,
-                  .dev_login = dev_login,
-                  .version = std::string(version),
-                  .commit = {},
-                  .hosts = {}});
-    net::HttpServer server({.host = listen.host, .port = listen.port, .pool_threads = pool_threads},
-                           [&](const net::Request& request) { return api.handle(request); });
+    api::Api api(
+        {.db = db,
+         .redis = context.queue_redis,
+         .sessions = {.secrets = {config.session_secret}},
+         .send_jobs = [&](postgres::Connection& c) { run::dispatch(c, queue); },
+         .queue = config.queue,
+         .prefix = config.queue_prefix,
+         .event_stream = config.events_stream,
+         .web_folder = config.web.empty() ? find_resource("web/dist") : config.web,
+         .dev_login = dev_login,
+         .version = std::string(version),
+         .commit = {},
+         .hosts = {}}
+    );
+    net::HttpServer server(
+        {.host = listen.host, .port = listen.port, .pool_threads = pool_threads},
+        [&](const net::Request& request) { return api.handle(request); }
+    );
     const auto address = fmt::format("http://{}:{}", listen.host == "::1" ? "[::1]" : listen.host, server.port());
     announce(config.address_file, address);
     log::info("ready", {{"address", address}});

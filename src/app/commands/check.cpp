@@ -1,15 +1,15 @@
 // headrace check: reads pipeline files and says everything that is wrong with them.
-#include <fmt/core.h>
-
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-
 #include "app/commands.hpp"
 #include "app/config.hpp"
 #include "app/registry.hpp"
 #include "base/error.hpp"
 #include "pipeline/parse.hpp"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 namespace headrace::app {
 namespace {

@@ -1,8 +1,9 @@
 // headrace config: what is in force, and where each value comes from.
-#include <fmt/core.h>
+#include "app/config.hpp"
 
 #include "app/commands.hpp"
-#include "app/config.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::app {
 

@@ -1,4 +1,9 @@
 // headrace credential set|list|remove. Secrets come from stdin or a file, never from the command line.
+#include "app/commands.hpp"
+#include "app/context.hpp"
+#include "credential/envelope.hpp"
+#include "credential/store.hpp"
+
 #include <fmt/format.h>
 #include <termios.h>
 #include <unistd.h>
@@ -7,11 +12,6 @@
 #include <iostream>
 #include <iterator>
 #include <map>
-
-#include "app/commands.hpp"
-#include "app/context.hpp"
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 
 namespace headrace::app {
 namespace {
@@ -64,7 +64,8 @@ int set(const SetOptions& options) {
     const auto context = Context::load();
     auto db = context.connect_db();
     auto store = open_store(context, db);
-    credential::NewCredential fresh{.name = options.name, .kind = options.kind, .settings = {}, .allowed_hosts = options.hosts};
+    credential::NewCredential fresh{
+        .name = options.name, .kind = options.kind, .settings = {}, .allowed_hosts = options.hosts};
     for (const auto& setting : options.settings) {
         const auto equals = setting.find('=');
         if (equals == std::string::npos) {
@@ -100,7 +101,14 @@ int list() {
         for (const auto& [key, value] : one.settings) {
             settings += (settings.empty() ? "" : " ") + key + "=" + value;
         }
-        fmt::print("{:20}  {:12}  {:>7}  {:40}  {}\n", one.name, one.kind, one.version, settings, fmt::join(one.allowed_hosts, ","));
+        fmt::print(
+            "{:20}  {:12}  {:>7}  {:40}  {}\n",
+            one.name,
+            one.kind,
+            one.version,
+            settings,
+            fmt::join(one.allowed_hosts, ",")
+        );
     }
     return 0;
 }
@@ -111,11 +119,14 @@ void add_credential(CLI::App& app, Run& chosen) {
     auto* command = app.add_subcommand("credential", "Store, list and remove encrypted credentials");
     command->require_subcommand(1);
 
-    auto* set_command = command->add_subcommand("set", "Store a credential; the secret is read from stdin, or asked for");
+    auto* set_command =
+        command->add_subcommand("set", "Store a credential; the secret is read from stdin, or asked for");
     auto options = std::make_shared<SetOptions>();
     set_command->add_option("name", options->name, "Name that pipelines use")->required();
     set_command->add_option("--kind", options->kind, "clickhouse, redis, postgres, http")->required();
-    set_command->add_option("-s,--setting", options->settings, "Public setting NAME=VALUE, e.g. url=http://db:8123 user=etl");
+    set_command->add_option(
+        "-s,--setting", options->settings, "Public setting NAME=VALUE, e.g. url=http://db:8123 user=etl"
+    );
     set_command->add_option("--host", options->hosts, "host[:port] that the secret may be sent to")->required();
     set_command->add_option("--secret-file", options->secret_file, "Read the secret from this file instead");
     set_command->add_flag("--replace", options->replace, "A new version of a credential that exists");

@@ -1,8 +1,4 @@
 // headrace doctor: looks at everything that Headrace needs and says how to mend what is wrong.
-#include <fmt/core.h>
-
-#include <functional>
-
 #include "app/commands.hpp"
 #include "app/context.hpp"
 #include "credential/envelope.hpp"
@@ -10,6 +6,10 @@
 #include "pipeline/parse.hpp"
 #include "postgres/migrate.hpp"
 #include "redis/connection.hpp"
+
+#include <fmt/core.h>
+
+#include <functional>
 
 namespace headrace::app {
 namespace {
@@ -34,8 +34,10 @@ bool look(std::string_view what, const std::function<Finding()>& check) {
 Finding check_postgres(const Context& context) {
     auto db = context.connect_db();
     postgres::require_schema(db);
-    const auto row = db.exec("select current_setting('server_version') as version, current_setting('fsync') as fsync,"
-                             " current_setting('synchronous_commit') as sync");
+    const auto row = db.exec(
+        "select current_setting('server_version') as version, current_setting('fsync') as fsync,"
+        " current_setting('synchronous_commit') as sync"
+    );
     if (row.text(0, "fsync") != "on" || row.text(0, "sync") == "off") {
         return {false, "fsync or synchronous_commit is off: a power cut can undo what was committed. Switch both on."};
     }
@@ -93,7 +95,8 @@ Finding check_pipelines(const Context& context) {
 }  // namespace
 
 void add_doctor(CLI::App& app, Run& chosen) {
-    auto* command = app.add_subcommand("doctor", "Check servers, settings, clock and keys, and say how to mend what is wrong");
+    auto* command =
+        app.add_subcommand("doctor", "Check servers, settings, clock and keys, and say how to mend what is wrong");
     command->callback([&chosen] {
         chosen = [] {
             const auto context = Context::load();

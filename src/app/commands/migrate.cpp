@@ -1,9 +1,10 @@
 // headrace migrate: brings the database schema to this program's.
-#include <fmt/core.h>
+#include "postgres/migrate.hpp"
 
 #include "app/commands.hpp"
 #include "app/context.hpp"
-#include "postgres/migrate.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::app {
 

@@ -1,13 +1,13 @@
 // headrace run, cancel, retry: what the page's buttons do.
-#include <fmt/core.h>
-#include <unistd.h>
-
 #include "app/commands.hpp"
 #include "app/context.hpp"
 #include "app/run_watch.hpp"
 #include "bullmq/queue.hpp"
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
 
 namespace headrace::app {
 namespace {
@@ -30,8 +30,16 @@ void send(const Context& context, postgres::Connection& db) {
 int start(const std::string& pipeline, bool forced, bool wait) {
     const auto context = Context::load();
     auto db = context.connect_db();
-    const auto run = run::trigger_run(db, {.pipeline = pipeline, .trigger = "manual", .by = who(), .reason = std::nullopt,
-                                           .idempotency_key = std::nullopt, .retry_of = std::nullopt, .forced = forced});
+    const auto run = run::trigger_run(
+        db,
+        {.pipeline = pipeline,
+         .trigger = "manual",
+         .by = who(),
+         .reason = std::nullopt,
+         .idempotency_key = std::nullopt,
+         .retry_of = std::nullopt,
+         .forced = forced}
+    );
     send(context, db);
     fmt::print("{}\n", run.run_id);
     if (!wait) {
@@ -55,7 +63,9 @@ void add_run(CLI::App& app, Run& chosen) {
     start_command->add_option("pipeline", *pipeline, "Its name")->required();
     start_command->add_flag("--force", *forced, "Publish even if a guard (min_rows, max_drop) says no");
     start_command->add_flag("--wait", *wait, "Wait for the end; exit 0 only if it succeeded");
-    start_command->callback([&chosen, pipeline, forced, wait] { chosen = [=] { return start(*pipeline, *forced, *wait); }; });
+    start_command->callback([&chosen, pipeline, forced, wait] {
+        chosen = [=] { return start(*pipeline, *forced, *wait); };
+    });
 
     auto* cancel_command = app.add_subcommand("cancel", "Stop a run");
     auto run_id = std::make_shared<std::string>();

@@ -1,8 +1,8 @@
 #include "sink/redis/layout.hpp"
 
-#include <fmt/core.h>
-
 #include "base/error.hpp"
+
+#include <fmt/core.h>
 
 namespace headrace::sink::redis_sink {
 namespace {
@@ -40,7 +40,9 @@ public:
     }
 
     std::string count_command() const override { return "STRLEN"; }
+
     std::optional<std::uint64_t> expected_count() const override { return bytes_; }
+
     bool empty() const override { return false; }
 
 private:
@@ -49,7 +51,9 @@ private:
     void flush(redis::Pipeline& out, const std::string& key) {
         bytes_ += buffer_.size();
         if (bytes_ > json_limit) {
-            throw Error(ErrorKind::permanent, "sink.too_large", fmt::format("the JSON text of {} rows passes 512 MB", rows_));
+            throw Error(
+                ErrorKind::permanent, "sink.too_large", fmt::format("the JSON text of {} rows passes 512 MB", rows_)
+            );
         }
         const std::string_view args[] = {"APPEND", key, view(buffer_)};
         out.add_large(args);
@@ -85,7 +89,9 @@ public:
     }
 
     std::string count_command() const override { return "LLEN"; }
+
     std::optional<std::uint64_t> expected_count() const override { return chunks_; }
+
     bool empty() const override { return chunks_ == 0; }
 
 private:
@@ -130,19 +136,28 @@ public:
     }
 
     void finish(redis::Pipeline&, const std::string&) override {}
+
     std::optional<std::uint64_t> expected_count() const override { return std::nullopt; }
+
     bool empty() const override { return rows_ == 0; }
 
 protected:
     virtual std::string_view command() const = 0;
     virtual void encode(const Batch& batch, std::size_t row) = 0;
+
     void end_argument() { ends_.push_back(buffer_.size()); }
 
     void put_key(const Batch& batch, std::size_t column, std::size_t row) {
         if (batch.column(column).is_null(row)) {
-            throw Error(ErrorKind::permanent, "sink.invalid",
-                        fmt::format("row {}: column {} is null and cannot be a key", batch.first_row + row,
-                                    batch.schema().fields[column].name));
+            throw Error(
+                ErrorKind::permanent,
+                "sink.invalid",
+                fmt::format(
+                    "row {}: column {} is null and cannot be a key",
+                    batch.first_row + row,
+                    batch.schema().fields[column].name
+                )
+            );
         }
         data::append_plain_value(buffer_, batch.column(column), row);
         end_argument();
@@ -159,10 +174,12 @@ private:
 class HashLayout : public PairLayout {
 public:
     HashLayout(const data::Schema& schema, std::size_t field) : encoder_(schema), field_(field) {}
+
     std::string count_command() const override { return "HLEN"; }
 
 private:
     std::string_view command() const override { return "HSET"; }
+
     void encode(const Batch& batch, std::size_t row) override {
         put_key(batch, field_, row);
         encoder_.append_object(buffer_, batch, row);
@@ -176,10 +193,12 @@ private:
 class SetLayout : public PairLayout {
 public:
     explicit SetLayout(std::size_t member) : member_(member) {}
+
     std::string count_command() const override { return "SCARD"; }
 
 private:
     std::string_view command() const override { return "SADD"; }
+
     void encode(const Batch& batch, std::size_t row) override { put_key(batch, member_, row); }
 
     std::size_t member_;
@@ -188,10 +207,12 @@ private:
 class ZsetLayout : public PairLayout {
 public:
     ZsetLayout(std::size_t member, std::size_t score) : member_(member), score_(score) {}
+
     std::string count_command() const override { return "ZCARD"; }
 
 private:
     std::string_view command() const override { return "ZADD"; }
+
     void encode(const Batch& batch, std::size_t row) override {
         put_key(batch, score_, row);
         put_key(batch, member_, row);
@@ -208,13 +229,18 @@ std::size_t column_of(const data::Schema& schema, const std::string& name, std::
         for (const auto& field : schema.fields) {
             known += (known.empty() ? "" : ", ") + field.name;
         }
-        throw Error(ErrorKind::permanent, "sink.invalid", fmt::format("{}: there is no column `{}`; the columns are {}", option, name, known));
+        throw Error(
+            ErrorKind::permanent,
+            "sink.invalid",
+            fmt::format("{}: there is no column `{}`; the columns are {}", option, name, known)
+        );
     }
     return *index;
 }
 
 bool is_number(data::Kind kind) {
-    return kind == data::Kind::int64 || kind == data::Kind::uint64 || kind == data::Kind::float64 || kind == data::Kind::decimal;
+    return kind == data::Kind::int64 || kind == data::Kind::uint64 || kind == data::Kind::float64 ||
+           kind == data::Kind::decimal;
 }
 
 }  // namespace
@@ -232,7 +258,9 @@ std::unique_ptr<Layout> make_layout(const LayoutOptions& options, const data::Sc
     if (options.as == "zset") {
         const auto score = column_of(schema, options.score, "score");
         if (!is_number(schema.fields[score].kind)) {
-            throw Error(ErrorKind::permanent, "sink.invalid", fmt::format("score: column `{}` is not a number", options.score));
+            throw Error(
+                ErrorKind::permanent, "sink.invalid", fmt::format("score: column `{}` is not a number", options.score)
+            );
         }
         return std::make_unique<ZsetLayout>(column_of(schema, options.member, "member"), score);
     }

@@ -1,23 +1,23 @@
 // How rows become Redis commands: one class per `as:`. Each writes to one staging key through a bounded pipeline.
 #pragma once
 
+#include "data/batch.hpp"
+#include "data/json.hpp"
+#include "redis/pipeline.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "data/batch.hpp"
-#include "data/json.hpp"
-#include "redis/pipeline.hpp"
-
 namespace headrace::sink::redis_sink {
 
 struct LayoutOptions {
-    std::string as;              // json | list | hash | set | zset
-    std::string field;           // hash
-    std::string member;          // set, zset
-    std::string score;           // zset
+    std::string as;                   // json | list | hash | set | zset
+    std::string field;                // hash
+    std::string member;               // set, zset
+    std::string score;                // zset
     std::uint64_t chunk_rows = 1000;  // list
 };
 
@@ -31,9 +31,10 @@ public:
     virtual void write(redis::Pipeline& out, const std::string& key, const data::Batch& batch) = 0;
     virtual void finish(redis::Pipeline& out, const std::string& key) = 0;  // what is still buffered
     // Name and expected answer of the command that counts what Redis now holds; the sink compares after finish().
-    virtual std::string count_command() const = 0;                          // "STRLEN", "HLEN" …
-    virtual std::optional<std::uint64_t> expected_count() const = 0;        // nullopt: duplicates may make it smaller
-    virtual bool empty() const = 0;                                         // true: no key exists, the live one is deleted
+    virtual std::string count_command() const = 0;                    // "STRLEN", "HLEN" …
+    virtual std::optional<std::uint64_t> expected_count() const = 0;  // nullopt: duplicates may make it smaller
+    virtual bool empty() const = 0;                                   // true: no key exists, the live one is deleted
+
     std::uint64_t bytes() const { return bytes_; }
 
 protected:

@@ -1,14 +1,14 @@
 #include "sink/redis/redis_sink.hpp"
 
-#include <fmt/core.h>
-
-#include <atomic>
-#include <cstring>
-
 #include "base/error.hpp"
 #include "base/killpoint.hpp"
 #include "redis/connection.hpp"
 #include "sink/redis/layout.hpp"
+
+#include <fmt/core.h>
+
+#include <atomic>
+#include <cstring>
 
 namespace headrace::sink::redis_sink {
 namespace {
@@ -26,11 +26,12 @@ std::string key_of(const Definition& definition, const Part& part) {
 }
 
 LayoutOptions layout_options(const Part& part) {
-    return {.as = part.options.get("as", "json"),
-            .field = part.options.get("field"),
-            .member = part.options.get("member"),
-            .score = part.options.get("score"),
-            .chunk_rows = static_cast<std::uint64_t>(part.options.get_int("chunk_rows", 1000))};
+    return {
+        .as = part.options.get("as", "json"),
+        .field = part.options.get("field"),
+        .member = part.options.get("member"),
+        .score = part.options.get("score"),
+        .chunk_rows = static_cast<std::uint64_t>(part.options.get_int("chunk_rows", 1000))};
 }
 
 class RedisSink : public pipeline::Sink {
@@ -104,13 +105,19 @@ private:
         if (layout_->empty()) {
             return;
         }
-        const auto held = static_cast<std::uint64_t>(connection_->command({layout_->count_command(), staging_}).integer());
+        const auto held =
+            static_cast<std::uint64_t>(connection_->command({layout_->count_command(), staging_}).integer());
         if (const auto expected = layout_->expected_count(); expected && held != *expected) {
-            throw Error(ErrorKind::transient, "redis.command",
-                        fmt::format("the staging key holds {} instead of {} ({})", held, *expected, layout_->count_command()));
+            throw Error(
+                ErrorKind::transient,
+                "redis.command",
+                fmt::format("the staging key holds {} instead of {} ({})", held, *expected, layout_->count_command())
+            );
         }
         if (!layout_->expected_count() && held < rows_) {
-            context_.log("warn", fmt::format("{} of {} rows share a key: the last one of each is kept", rows_ - held, rows_));
+            context_.log(
+                "warn", fmt::format("{} of {} rows share a key: the last one of each is kept", rows_ - held, rows_)
+            );
         }
     }
 
@@ -129,16 +136,26 @@ private:
     std::atomic<std::uint64_t> bytes_{0};
 };
 
-std::unique_ptr<pipeline::Sink> make(const redis::Options& cache, const Definition& definition, const Part& part,
-                                     const pipeline::Credential* credential) {
+std::unique_ptr<pipeline::Sink> make(
+    const redis::Options& cache,
+    const Definition& definition,
+    const Part& part,
+    const pipeline::Credential* credential
+) {
     if (credential != nullptr) {
-        throw Error(ErrorKind::invalid, "pipeline.invalid", "a redis sink writes to the installation's cache (CACHE_REDIS_URL)")
+        throw Error(
+            ErrorKind::invalid, "pipeline.invalid", "a redis sink writes to the installation's cache (CACHE_REDIS_URL)"
+        )
             .with_hint("Take `credential:` out of the sink.");
     }
     const auto layout = layout_options(part);
     const auto need = [&](const std::string& value, std::string_view option) {
         if (value.empty()) {
-            throw Error(ErrorKind::invalid, "pipeline.invalid", fmt::format("a redis sink `as: {}` needs `{}: <column>`", layout.as, option));
+            throw Error(
+                ErrorKind::invalid,
+                "pipeline.invalid",
+                fmt::format("a redis sink `as: {}` needs `{}: <column>`", layout.as, option)
+            );
         }
     };
     if (layout.as == "hash") {
@@ -160,18 +177,28 @@ pipeline::SinkType type(redis::Options cache) {
         .name = "redis",
         .help = "Publishes the result under one Redis key, swapped whole.",
         .options =
-            {{.name = "as", .kind = OptionKind::choice, .default_value = "json", .help = "How the rows lie in Redis.",
+            {{.name = "as",
+              .kind = OptionKind::choice,
+              .default_value = "json",
+              .help = "How the rows lie in Redis.",
               .choices = {"json", "list", "hash", "set", "zset"}},
              {.name = "key", .help = "The key that readers use; default cache:<pipeline>."},
              {.name = "field", .help = "as: hash. The column whose value is the hash field."},
              {.name = "member", .help = "as: set and zset. The column whose values are the members."},
              {.name = "score", .help = "as: zset. The column with the score."},
-             {.name = "chunk_rows", .kind = OptionKind::integer, .default_value = "1000", .help = "as: list. Rows per list element."},
-             {.name = "ttl", .kind = OptionKind::duration, .help = "The output disappears when it was not renewed for so long."}},
+             {.name = "chunk_rows",
+              .kind = OptionKind::integer,
+              .default_value = "1000",
+              .help = "as: list. Rows per list element."},
+             {.name = "ttl",
+              .kind = OptionKind::duration,
+              .help = "The output disappears when it was not renewed for so long."}},
         .needs_credential = false,
-        .make = [cache = std::move(cache)](const Definition& definition, const Part& part,
-                                           const pipeline::Credential* credential) { return make(cache, definition, part, credential); },
-        .output_name = [](const Definition& definition, const Part& part) { return "redis:" + key_of(definition, part); },
+        .make = [cache = std::move(cache)](
+                    const Definition& definition, const Part& part, const pipeline::Credential* credential
+                ) { return make(cache, definition, part, credential); },
+        .output_name = [](const Definition& definition,
+                          const Part& part) { return "redis:" + key_of(definition, part); },
     };
 }
 

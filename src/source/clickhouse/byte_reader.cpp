@@ -1,9 +1,9 @@
 #include "source/clickhouse/byte_reader.hpp"
 
+#include "base/error.hpp"
+
 #include <algorithm>
 #include <cstring>
-
-#include "base/error.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {

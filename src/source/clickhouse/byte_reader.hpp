@@ -20,8 +20,11 @@ public:
 
     // The bytes at hand; may be none.
     const char* data() const { return at_; }
+
     std::size_t available() const { return static_cast<std::size_t>(end_ - at_); }
+
     void skip(std::size_t count) { at_ += count; }  // count <= available()
+
     // Waits until at least one byte is at hand. Throws source.incomplete at the end.
     void need_some() {
         if (at_ == end_) {
@@ -31,20 +34,25 @@ public:
 
     // Each throws Error{transient, "source.incomplete"} when the body ends first.
     void read(void* to, std::size_t count);
+
     std::uint8_t byte() {
         need_some();
         return static_cast<std::uint8_t>(*at_++);
     }
-    std::uint64_t uint64();   // little endian
-    std::uint64_t varint();   // LEB128, all 64 bits; longer forms throw source.bad_data
+
+    std::uint64_t uint64();              // little endian
+    std::uint64_t varint();              // LEB128, all 64 bits; longer forms throw source.bad_data
     std::string text(std::size_t most);  // varint length and bytes; a longer one throws source.bad_data
     // True when the next 8 bytes are `expected` (little endian); nothing is consumed. False when fewer are left.
     bool next_is(std::uint64_t expected);
 
-    std::uint64_t received() const { return received_; }   // bytes taken from next_piece so far
+    std::uint64_t received() const { return received_; }  // bytes taken from next_piece so far
+
     std::uint64_t position() const { return received_ - available(); }
+
     // The last bytes that were received (at least the last 20 KiB): a server's late words stand at the end of the body.
     std::string_view tail() const { return tail_; }
+
     // Receives up to `most` bytes more for the sake of tail(). Swallows every error: the body may be broken on purpose.
     void drain(std::size_t most) noexcept;
 

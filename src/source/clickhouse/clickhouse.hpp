@@ -6,13 +6,13 @@
 // Needs a credential of kind "clickhouse": settings url, user, database, ca_file; the secret is the password.
 //
 // Errors: source.unavailable, source.timeout, source.incomplete (transient) · source.query, source.bad_data,
-// source.unsupported (permanent) · source.auth (unauthorized) · pipeline.invalid, config.invalid, credential.host_denied
-// (invalid, already when it is made) · http.egress, net.cancelled.
+// source.unsupported (permanent) · source.auth (unauthorized) · pipeline.invalid, config.invalid,
+// credential.host_denied (invalid, already when it is made) · http.egress, net.cancelled.
 #pragma once
 
-#include <functional>
-
 #include "pipeline/registry.hpp"
+
+#include <functional>
 
 struct sockaddr;
 

@@ -1,13 +1,13 @@
 #include "source/clickhouse/config.hpp"
 
+#include "base/error.hpp"
+#include "net/address.hpp"
+#include "net/http_headers.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <string_view>
-
-#include "base/error.hpp"
-#include "net/address.hpp"
-#include "net/http_headers.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -18,24 +18,42 @@ constexpr std::string_view default_block_rows = "16384";
 constexpr std::uint64_t most_block_bytes = std::uint64_t{512} << 20;
 
 // Names that are no settings of a query, or that this connector must decide itself.
-constexpr std::string_view reserved[] = {"buffer_size",       "compress",   "database",        "decompress",
-                                         "default_format",    "http_write_exception_in_output_format",
-                                         "param_",            "password",   "query",           "query_id",
-                                         "quota_key",         "role",       "send_progress_in_http_headers",
-                                         "session_check",     "session_id", "session_timeout", "user",
-                                         "wait_end_of_query", "client_protocol_version",
-                                         "output_format_native_encode_types_in_binary_format"};
+constexpr std::string_view reserved[] = {
+    "buffer_size",
+    "compress",
+    "database",
+    "decompress",
+    "default_format",
+    "http_write_exception_in_output_format",
+    "param_",
+    "password",
+    "query",
+    "query_id",
+    "quota_key",
+    "role",
+    "send_progress_in_http_headers",
+    "session_check",
+    "session_id",
+    "session_timeout",
+    "user",
+    "wait_end_of_query",
+    "client_protocol_version",
+    "output_format_native_encode_types_in_binary_format"};
 
 [[noreturn]] void invalid(const pipeline::Part& part, std::string text) {
     const auto& place = part.options.place;
-    throw Error(ErrorKind::invalid, "pipeline.invalid",
-                place.file.empty() ? std::move(text) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, text));
+    throw Error(
+        ErrorKind::invalid,
+        "pipeline.invalid",
+        place.file.empty() ? std::move(text) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, text)
+    );
 }
 
 bool host_allowed(const net::Url& url, std::uint16_t port, const std::vector<std::string>& allowed) {
     const auto with_port = net::Address{url.host, port, ""}.text();
-    return std::any_of(allowed.begin(), allowed.end(),
-                       [&](const std::string& entry) { return net::equal_no_case(entry, url.host) || net::equal_no_case(entry, with_port); });
+    return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& entry) {
+        return net::equal_no_case(entry, url.host) || net::equal_no_case(entry, with_port);
+    });
 }
 
 std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise = "") {
@@ -52,7 +70,10 @@ std::vector<std::pair<std::string, std::string>> read_settings(const pipeline::P
             invalid(part, fmt::format("`settings.{}` is decided by the connector", name));
         }
         if (name.ends_with("_overflow_mode") && list[i + 1] != "throw") {
-            invalid(part, fmt::format("`settings.{}` must be throw: {} would cut the result without a word", name, list[i + 1]));
+            invalid(
+                part,
+                fmt::format("`settings.{}` must be throw: {} would cut the result without a word", name, list[i + 1])
+            );
         }
         out.emplace_back(name, list[i + 1]);
     }
@@ -71,14 +92,24 @@ std::string read_query(const pipeline::Part& part) {
 
 void read_address(const pipeline::Credential& credential, Config& out) {
     const auto url = net::parse_url(setting(credential, "url"));
-    if ((url.scheme != "http" && url.scheme != "https") || url.host.empty() || !url.user.empty() || !url.query.empty()) {
-        throw Error(ErrorKind::invalid, "config.invalid",
-                    fmt::format("credential {}: `url` must look like https://host:8443, without user and without parameters", credential.name));
+    if ((url.scheme != "http" && url.scheme != "https") || url.host.empty() || !url.user.empty() ||
+        !url.query.empty()) {
+        throw Error(
+            ErrorKind::invalid,
+            "config.invalid",
+            fmt::format(
+                "credential {}: `url` must look like https://host:8443, without user and without parameters",
+                credential.name
+            )
+        );
     }
     const std::uint16_t port = url.port_or(url.scheme == "https" ? 8443 : 8123);
     if (!host_allowed(url, port, credential.allowed_hosts)) {
-        throw Error(ErrorKind::invalid, "credential.host_denied",
-                    fmt::format("credential {} may not be sent to {}", credential.name, net::Address{url.host, port, ""}.text()));
+        throw Error(
+            ErrorKind::invalid,
+            "credential.host_denied",
+            fmt::format("credential {} may not be sent to {}", credential.name, net::Address{url.host, port, ""}.text())
+        );
     }
     out.origin = fmt::format("{}://{}", url.scheme, net::Address{url.host, port, ""}.text());
     out.base_url = out.origin + (url.path.empty() ? "/" : url.path);
@@ -90,11 +121,26 @@ std::vector<pipeline::OptionSpec> option_specs() {
     return {
         {"query", OptionKind::sql, true, "", "The SELECT to run, without a FORMAT clause.", {}},
         {"database", OptionKind::text, false, "", "Database for names without one; else that of the credential.", {}},
-        {"settings", OptionKind::text_map, false, "", "Settings of the query, e.g. {max_memory_usage: 2000000000}.", {}},
-        {"max_block_size", OptionKind::integer, false, default_block_rows, "Rows that the server sends in one block.", {}},
+        {"settings",
+         OptionKind::text_map,
+         false,
+         "",
+         "Settings of the query, e.g. {max_memory_usage: 2000000000}.",
+         {}},
+        {"max_block_size",
+         OptionKind::integer,
+         false,
+         default_block_rows,
+         "Rows that the server sends in one block.",
+         {}},
         {"max_block_bytes", OptionKind::bytes, false, "64MiB", "A larger block fails the run; up to 512MiB.", {}},
-        {"wait_end_of_query", OptionKind::boolean, false, "true",
-         "The server keeps the result until the query has ended, so that its status is true. false: the first rows come sooner.", {}},
+        {"wait_end_of_query",
+         OptionKind::boolean,
+         false,
+         "true",
+         "The server keeps the result until the query has ended, so that its status is true. false: the first rows "
+         "come sooner.",
+         {}},
     };
 }
 

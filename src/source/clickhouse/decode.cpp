@@ -1,10 +1,10 @@
 #include "source/clickhouse/decode.hpp"
 
+#include "base/error.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
-
-#include "base/error.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -14,15 +14,25 @@ constexpr std::size_t most_name = 64 * 1024;
 constexpr std::size_t most_type = 1024 * 1024;  // an Enum16 can be long
 
 [[noreturn]] void differs(std::uint64_t block) {
-    throw Error(ErrorKind::transient, "source.incomplete",
-                fmt::format("block {} does not repeat the columns of the first one: the result was broken off", block + 1));
+    throw Error(
+        ErrorKind::transient,
+        "source.incomplete",
+        fmt::format("block {} does not repeat the columns of the first one: the result was broken off", block + 1)
+    );
 }
 
 }  // namespace
 
 void Budget::refuse(std::uint64_t bytes) const {
-    throw Error(ErrorKind::permanent, "source.bad_data",
-                fmt::format("one block would take {} bytes, but `max_block_bytes` is {}", used_ + bytes < bytes ? bytes : used_ + bytes, most_))
+    throw Error(
+        ErrorKind::permanent,
+        "source.bad_data",
+        fmt::format(
+            "one block would take {} bytes, but `max_block_bytes` is {}",
+            used_ + bytes < bytes ? bytes : used_ + bytes,
+            most_
+        )
+    )
         .with_hint("Lower `max_block_size` (rows), or raise `max_block_bytes`.");
 }
 

@@ -1,17 +1,17 @@
 // ClickHouse's `Native` format, as it is sent over HTTP (no block info, no serialization byte): blocks of columns.
 //   block  = varint columns, varint rows, columns × (text name, text type, data of all rows)
-// Layout of each type: README.md. Every length is checked before memory is taken: never more than what was received plus
-// max_block_bytes. Belongs to one thread.
+// Layout of each type: README.md. Every length is checked before memory is taken: never more than what was received
+// plus max_block_bytes. Belongs to one thread.
 #pragma once
+
+#include "data/batch.hpp"
+#include "source/clickhouse/byte_reader.hpp"
+#include "source/clickhouse/type.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include "data/batch.hpp"
-#include "source/clickhouse/byte_reader.hpp"
-#include "source/clickhouse/type.hpp"
 
 namespace headrace::source::clickhouse {
 
@@ -25,7 +25,9 @@ struct DecodeOptions {
 class Budget {
 public:
     explicit Budget(std::size_t most) : most_(most) {}
+
     void begin() { used_ = 0; }
+
     // Throws Error{permanent, "source.bad_data"}.
     void spend(std::uint64_t bytes) {
         if (bytes > most_ - used_) {
@@ -41,23 +43,32 @@ private:
     std::size_t used_ = 0;
 };
 
-// Reads what stands before the data of a column (the versions of dictionaries), then `rows` values into `out`, which has
-// the kind of `type` and is empty.
+// Reads what stands before the data of a column (the versions of dictionaries), then `rows` values into `out`, which
+// has the kind of `type` and is empty.
 void read_prefix(ByteReader& in, const Type& type);
-void read_values(ByteReader& in, Budget& budget, const DecodeOptions& options, const Type& type, std::size_t rows, data::Column& out);
+void read_values(
+    ByteReader& in,
+    Budget& budget,
+    const DecodeOptions& options,
+    const Type& type,
+    std::size_t rows,
+    data::Column& out
+);
 
 class NativeDecoder {
 public:
     // `in` must outlive the decoder.
     NativeDecoder(ByteReader& in, const DecodeOptions& options);
 
-    // Reads the next block that has rows into `out` (dropping what it held). False when the body ended between two blocks.
-    // The first block decides the schema; a later one that differs throws source.incomplete: a server that fails late
-    // writes its error text where a block should begin. Blocks without rows are read over.
+    // Reads the next block that has rows into `out` (dropping what it held). False when the body ended between two
+    // blocks. The first block decides the schema; a later one that differs throws source.incomplete: a server that
+    // fails late writes its error text where a block should begin. Blocks without rows are read over.
     bool next_block(data::Batch& out);
 
     bool has_schema() const { return !types_.empty(); }
+
     const data::Schema& schema() const { return schema_; }
+
     std::uint64_t blocks() const { return blocks_; }
 
 private:

@@ -1,9 +1,9 @@
 // Nulls, dictionaries, and nested values (which become JSON text). See decode.hpp.
-#include <cstring>
-
 #include "base/error.hpp"
 #include "data/json.hpp"
 #include "source/clickhouse/values.hpp"
+
+#include <cstring>
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -78,7 +78,13 @@ void gather_texts(Context& c, const Column& keys, const std::uint64_t* index, st
     out.added_var(count);
 }
 
-void read_index(Context& c, std::uint64_t index_type, std::size_t rows, std::uint64_t most, Buffer<std::uint64_t>& index) {
+void read_index(
+    Context& c,
+    std::uint64_t index_type,
+    std::size_t rows,
+    std::uint64_t most,
+    Buffer<std::uint64_t>& index
+) {
     const std::size_t width = std::size_t{1} << index_type;
     std::uint64_t highest = 0;
     c.budget.spend(rows * 8);
@@ -162,7 +168,9 @@ void render(Context& c, std::size_t rows, Column& out, Write write) {
 // Where the items of each row end; they begin where those of the row before end.
 void read_offsets(Context& c, std::size_t rows, Buffer<std::uint64_t>& offsets) {
     c.budget.spend(rows * 8);
-    read_records(c, rows, 8, [&](const char* from, std::size_t, std::size_t run) { std::memcpy(offsets.extend(run), from, run * 8); });
+    read_records(c, rows, 8, [&](const char* from, std::size_t, std::size_t run) {
+        std::memcpy(offsets.extend(run), from, run * 8);
+    });
     for (std::size_t row = 1; row < rows; ++row) {
         if (offsets[row] < offsets[row - 1]) {
             bad_data("the offsets of an array go backwards");
@@ -295,7 +303,14 @@ void read_prefix(ByteReader& in, const Type& type) {
     }
 }
 
-void read_values(ByteReader& in, Budget& budget, const DecodeOptions& options, const Type& type, std::size_t rows, Column& out) {
+void read_values(
+    ByteReader& in,
+    Budget& budget,
+    const DecodeOptions& options,
+    const Type& type,
+    std::size_t rows,
+    Column& out
+) {
     Context c{in, budget, options};
     read_any(c, type, rows, out);
 }

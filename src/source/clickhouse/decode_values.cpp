@@ -1,11 +1,11 @@
 // The data of one column of plain values, by type. See decode.hpp.
-#include <bit>
-#include <cstring>
-#include <limits>
-
 #include "base/error.hpp"
 #include "source/clickhouse/text.hpp"
 #include "source/clickhouse/values.hpp"
+
+#include <bit>
+#include <cstring>
+#include <limits>
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -38,7 +38,9 @@ void read_integers(Context& c, std::size_t rows, Column& out) {
 
 void read_words(Context& c, std::size_t rows, Column& out) {  // 8 bytes as they are
     c.budget.spend(std::uint64_t{rows} * 8);
-    read_records(c, rows, 8, [&](const char* from, std::size_t, std::size_t run) { std::memcpy(out.extend_fixed(run), from, run * 8); });
+    read_records(c, rows, 8, [&](const char* from, std::size_t, std::size_t run) {
+        std::memcpy(out.extend_fixed(run), from, run * 8);
+    });
 }
 
 constexpr std::int64_t ten_to(int power) {
@@ -61,8 +63,11 @@ void read_ticks(Context& c, int digits, std::size_t rows, Column& out) {
             const std::int64_t ticks = load<T>(from + i * sizeof(T));
             const bool lost = ticks % divisor != 0;
             if ((__builtin_mul_overflow(ticks / divisor, factor, &to[i]) || lost) && !c.is_null(row + i)) {
-                bad_data(lost ? "a time has parts of a microsecond, which would be lost; use toDateTime64(column, 6) in the query"
-                         : "a time lies outside of what 64 bits of microseconds can hold");
+                bad_data(
+                    lost ? "a time has parts of a microsecond, which would be lost; use toDateTime64(column, 6) in the "
+                           "query"
+                         : "a time lies outside of what 64 bits of microseconds can hold"
+                );
             }
         }
     });
@@ -217,8 +222,9 @@ void read_nothing(Context& c, std::size_t rows, Column& out) {
 
 template <std::size_t Bytes, bool Signed>
 void read_wide(Context& c, int scale, std::size_t rows, Column& out) {
-    read_texts(c, rows, Bytes, wide_text_max, out,
-               [&](const char* from, char* at, std::size_t) { return write_wide<Bytes, Signed>(at, from, scale); });
+    read_texts(c, rows, Bytes, wide_text_max, out, [&](const char* from, char* at, std::size_t) {
+        return write_wide<Bytes, Signed>(at, from, scale);
+    });
 }
 
 // Only values that are numbers, times or texts; lists and dictionaries are in decode_nested.cpp.
@@ -247,7 +253,9 @@ void read_number(Context& c, const Type& type, std::size_t rows, Column& out) {
                 return std::bit_cast<std::int64_t>(static_cast<double>(std::bit_cast<float>(std::uint32_t{v} << 16)));
             });
         case Layout::date_time:
-            return read_fixed<std::uint32_t>(c, rows, out, [](std::uint32_t v) { return static_cast<std::int64_t>(v * std::uint64_t{1'000'000}); });
+            return read_fixed<std::uint32_t>(c, rows, out, [](std::uint32_t v) {
+                return static_cast<std::int64_t>(v * std::uint64_t{1'000'000});
+            });
         case Layout::time:
             return read_fixed<std::int32_t>(c, rows, out, [](std::int32_t v) { return std::int64_t{v} * 1'000'000; });
         case Layout::date_time64:
@@ -274,11 +282,17 @@ void read_scalar(Context& c, const Type& type, std::size_t rows, Column& out) {
         case Layout::enum16:
             return read_enum(c, type, rows, out);
         case Layout::uuid:
-            return read_texts(c, rows, 16, 36, out, [](const char* from, char* at, std::size_t) { return write_uuid(at, from); });
+            return read_texts(c, rows, 16, 36, out, [](const char* from, char* at, std::size_t) {
+                return write_uuid(at, from);
+            });
         case Layout::ipv4:
-            return read_texts(c, rows, 4, 15, out, [](const char* from, char* at, std::size_t) { return write_ipv4(at, from); });
+            return read_texts(c, rows, 4, 15, out, [](const char* from, char* at, std::size_t) {
+                return write_ipv4(at, from);
+            });
         case Layout::ipv6:
-            return read_texts(c, rows, 16, 46, out, [](const char* from, char* at, std::size_t) { return write_ipv6(at, from); });
+            return read_texts(c, rows, 16, 46, out, [](const char* from, char* at, std::size_t) {
+                return write_ipv6(at, from);
+            });
         case Layout::nothing:
             return read_nothing(c, rows, out);
         case Layout::decimal32:

@@ -20,7 +20,8 @@ bool one_of(int code, std::initializer_list<int> codes) {
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view blank = " \t\r\n";
     const auto from = text.find_first_not_of(blank);
-    return from == std::string_view::npos ? std::string_view() : text.substr(from, text.find_last_not_of(blank) - from + 1);
+    return from == std::string_view::npos ? std::string_view()
+                                          : text.substr(from, text.find_last_not_of(blank) - from + 1);
 }
 
 std::string shortened(std::string_view text) {
@@ -52,12 +53,14 @@ std::optional<std::string_view> old_style(std::string_view tail) {
     if (trimmed(tail).find(", e.what() = ") == std::string_view::npos) {
         return std::nullopt;
     }
-    for (auto at = tail.rfind(code_word); at != std::string_view::npos; at = at == 0 ? std::string_view::npos : tail.rfind(code_word, at - 1)) {
+    for (auto at = tail.rfind(code_word); at != std::string_view::npos;
+         at = at == 0 ? std::string_view::npos : tail.rfind(code_word, at - 1)) {
         std::size_t end = 0;
         const auto text = tail.substr(at);
         const auto what = text.find(", e.what() = ");
         // Nothing but the message to the end: the words of e.what() and a version are short.
-        if (code_at(text, end) != 0 && text.substr(end).starts_with(middle) && what != std::string_view::npos && text.size() - what < 200) {
+        if (code_at(text, end) != 0 && text.substr(end).starts_with(middle) && what != std::string_view::npos &&
+            text.size() - what < 200) {
             return text;
         }
     }
@@ -143,9 +146,19 @@ std::optional<ServerException> find_late_exception(std::string_view tail, std::s
 
 Error to_error(const ServerException& e, int http_status, bool late) {
     if (e.code != 0) {
-        return classify(e, fmt::format("{}ClickHouse says: {} (code {})", late ? "the query failed after it had begun to send rows; " : "", e.message, e.code), late);
+        return classify(
+            e,
+            fmt::format(
+                "{}ClickHouse says: {} (code {})",
+                late ? "the query failed after it had begun to send rows; " : "",
+                e.message,
+                e.code
+            ),
+            late
+        );
     }
-    const auto message = fmt::format("HTTP {}{}{}", http_status, e.message.empty() ? "" : ": ", e.message.substr(0, 200));
+    const auto message =
+        fmt::format("HTTP {}{}{}", http_status, e.message.empty() ? "" : ": ", e.message.substr(0, 200));
     if (http_status == 401 || http_status == 403) {
         return Error(ErrorKind::unauthorized, "source.auth", message);
     }

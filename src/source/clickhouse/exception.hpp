@@ -1,17 +1,17 @@
 // What ClickHouse says when something fails, in each of its dialects, and the Error that it becomes. Pure.
 #pragma once
 
+#include "base/error.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "base/error.hpp"
-
 namespace headrace::source::clickhouse {
 
 struct ServerException {
-    int code = 0;          // ClickHouse's own number; 0 = none was found
-    std::string message;   // its sentence without "DB::Exception", stack and version
+    int code = 0;         // ClickHouse's own number; 0 = none was found
+    std::string message;  // its sentence without "DB::Exception", stack and version
 };
 
 // `Code: 60, e.displayText() = DB::Exception: …, e.what() = DB::Exception` (to 20.x) and

@@ -1,12 +1,3 @@
-#include <fmt/core.h>
-
-#include <algorithm>
-#include <atomic>
-#include <charconv>
-#include <memory>
-#include <optional>
-#include <utility>
-
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/log.hpp"
@@ -17,11 +8,20 @@
 #include "source/clickhouse/exception.hpp"
 #include "source/clickhouse/request.hpp"
 
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
 namespace headrace::source::clickhouse {
 namespace {
 
 constexpr std::size_t most_error_text = 64 * 1024;
-constexpr std::size_t late_words = 64 * 1024;   // received after a failure, to see whether the server explains it
+constexpr std::size_t late_words = 64 * 1024;  // received after a failure, to see whether the server explains it
 constexpr auto connect_patience = std::chrono::seconds(15);
 constexpr auto kill_patience = std::chrono::seconds(5);
 // Servers before 23.11 close an idle connection after 3 s.
@@ -54,7 +54,9 @@ Error in_source_words(const Error& error, Phase phase) {
 
 // Case does not count.
 bool has_word(std::string_view text, std::string_view word) {
-    return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) { return (a | 0x20) == b; }) != text.end();
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
+               return (a | 0x20) == b;
+           }) != text.end();
 }
 
 template <class Work>
@@ -82,6 +84,7 @@ public:
     data::Schema query() override;
     bool next(data::Batch& batch) override;
     pipeline::Completeness completeness() const override;
+
     std::uint64_t bytes_received() const override { return bytes_.load(std::memory_order_relaxed); }
 
 private:
@@ -96,6 +99,7 @@ private:
     void finish();
     data::Schema describe();
     void kill() noexcept;
+
     void say(std::string_view level, std::string message) const {
         if (context_.log) {
             context_.log(level, std::move(message));
@@ -111,28 +115,37 @@ private:
     std::optional<NativeDecoder> decoder_;
 
     std::string version_ = "unknown";
-    int major_ = 0;               // 0 = unknown
+    int major_ = 0;  // 0 = unknown
     bool settings_allowed_ = true;
-    std::string query_id_;        // of the try that runs
+    std::string query_id_;  // of the try that runs
     int tries_ = 0;
-    bool running_ = false;        // sent and not known to have ended
-    bool over_ = false;           // the end was seen and proven
+    bool running_ = false;  // sent and not known to have ended
+    bool over_ = false;     // the end was seen and proven
 
     data::Schema schema_;
-    data::Batch block_;           // decoded, handed out from handed_ on
+    data::Batch block_;  // decoded, handed out from handed_ on
     std::size_t handed_ = 0;
     std::uint64_t rows_ = 0;
-    std::string tag_;             // X-ClickHouse-Exception-Tag
+    std::string tag_;  // X-ClickHouse-Exception-Tag
     std::atomic<std::uint64_t> bytes_{0};
 };
 
 void ClickHouseSource::connect(const pipeline::SourceContext& context) {
     context_ = context;
     learn_server();
-    say("info", fmt::format("connected to ClickHouse {} at {}{}", version_, config_.origin,
-                            settings_allowed_ ? "" : "; this user may not change settings (readonly=1)"));
+    say("info",
+        fmt::format(
+            "connected to ClickHouse {} at {}{}",
+            version_,
+            config_.origin,
+            settings_allowed_ ? "" : "; this user may not change settings (readonly=1)"
+        ));
     if (!settings_allowed_ && !config_.settings.empty()) {
-        throw Error(ErrorKind::permanent, "source.query", "`settings` are given, but this ClickHouse user may not change any (readonly=1)")
+        throw Error(
+            ErrorKind::permanent,
+            "source.query",
+            "`settings` are given, but this ClickHouse user may not change any (readonly=1)"
+        )
             .with_hint("Remove `settings`, or give the user readonly=2.");
     }
 }
@@ -164,7 +177,9 @@ void ClickHouseSource::learn_server() {
     }
     const auto rows = parse_tsv(text);
     if (rows.size() != 1 || rows[0].size() != 2 || rows[0][0].empty() || rows[0][0].size() > 64) {
-        throw Error(ErrorKind::permanent, "source.unavailable", config_.origin + " does not answer as a ClickHouse server")
+        throw Error(
+            ErrorKind::permanent, "source.unavailable", config_.origin + " does not answer as a ClickHouse server"
+        )
             .with_hint("Is this the address of ClickHouse's HTTP interface?");
     }
     version_ = rows[0][0];
@@ -179,11 +194,14 @@ void ClickHouseSource::start_query() {
         settings = wanted_settings(config_, context_.deadline, major_);
     }
     for (;;) {
-        query_id_ = fmt::format("headrace-{}-{}", context_.attempt_id.empty() ? make_uuid_v4() : context_.attempt_id, ++tries_);
+        query_id_ =
+            fmt::format("headrace-{}-{}", context_.attempt_id.empty() ? make_uuid_v4() : context_.attempt_id, ++tries_);
         Ask ask{config_.query, query_id_, settings, "Native"};
         ask.parameters.emplace_back("wait_end_of_query", config_.wait_end_of_query ? "1" : "0");
         running_ = true;
-        response_ = speaking(Phase::query, [&] { return client_.start(make_request(config_, ask, context_.deadline), context_.stop); });
+        response_ = speaking(Phase::query, [&] {
+            return client_.start(make_request(config_, ask, context_.deadline), context_.stop);
+        });
         const auto exception = refusal();
         if (!exception) {
             return;
@@ -282,7 +300,11 @@ void ClickHouseSource::explain(const Error& error) {
         throw to_error(*late, response_->status(), true);
     }
     if (decoder_->blocks() == 0 && error.code() == "source.bad_data" && has_word(config_.query, "format")) {
-        throw Error(ErrorKind::permanent, "source.query", "the answer is not in the Native format: does the query have a FORMAT clause?")
+        throw Error(
+            ErrorKind::permanent,
+            "source.query",
+            "the answer is not in the Native format: does the query have a FORMAT clause?"
+        )
             .with_hint("Remove the FORMAT clause.");
     }
     throw in_source_words(error, Phase::read);
@@ -330,7 +352,8 @@ bool ClickHouseSource::next(data::Batch& batch) {
         block_.clear();
         rows_ += left;
     } else {  // a server that sends larger blocks than it was asked for
-        const std::size_t slice = std::max<std::size_t>(1, block_.rows() * data::target_batch_bytes / std::max<std::size_t>(bytes, 1));
+        const std::size_t slice =
+            std::max<std::size_t>(1, block_.rows() * data::target_batch_bytes / std::max<std::size_t>(bytes, 1));
         const std::size_t count = std::min(left, slice);
         batch.append_rows(block_, handed_, handed_ + count);
         handed_ += count;
@@ -345,7 +368,10 @@ pipeline::Completeness ClickHouseSource::completeness() const {
     const auto how = config_.wait_end_of_query ? "wait_end_of_query: status 200 after the end of the query"
                      : !tag_.empty()           ? "no exception block of this answer's tag"
                                                : "no text behind the last block";
-    return {fmt::format("{}, body complete, {} blocks of the same columns, ClickHouse {}", how, blocks, version_), rows_, bytes_received()};
+    return {
+        fmt::format("{}, body complete, {} blocks of the same columns, ClickHouse {}", how, blocks, version_),
+        rows_,
+        bytes_received()};
 }
 
 void ClickHouseSource::kill() noexcept {
@@ -356,7 +382,8 @@ void ClickHouseSource::kill() noexcept {
         if (reply.status == 200) {
             say("info", fmt::format("asked ClickHouse to stop query {}", query_id_));
         } else {
-            say("warn", fmt::format("ClickHouse did not stop query {}: {}", query_id_, parse_exception(reply.body).message));
+            say("warn",
+                fmt::format("ClickHouse did not stop query {}: {}", query_id_, parse_exception(reply.body).message));
         }
     } catch (const std::exception& error) {
         log::warn("a query may still run at ClickHouse", {{"query_id", query_id_}, {"error", error.what()}});
@@ -373,9 +400,9 @@ pipeline::SourceType type(std::function<bool(const sockaddr*)> egress_check) {
     out.help = "Reads one query from ClickHouse over HTTP.";
     out.options = option_specs();
     out.needs_credential = true;
-    out.make = [egress_check = std::move(egress_check)](const pipeline::Part& part, const pipeline::Credential& credential) {
-        return std::make_unique<ClickHouseSource>(make_config(part, credential), egress_check);
-    };
+    out.make = [egress_check = std::move(egress_check)](
+                   const pipeline::Part& part, const pipeline::Credential& credential
+               ) { return std::make_unique<ClickHouseSource>(make_config(part, credential), egress_check); };
     return out;
 }
 

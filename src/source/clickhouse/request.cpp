@@ -1,14 +1,15 @@
 #include "source/clickhouse/request.hpp"
 
-#include <algorithm>
-
 #include "base/encoding.hpp"
 #include "data/batch.hpp"
+
+#include <algorithm>
 
 namespace headrace::source::clickhouse {
 namespace {
 
-constexpr std::string_view overflow_modes[] = {"timeout", "result", "read", "group_by", "sort", "distinct", "join", "set", "transfer"};
+constexpr std::string_view overflow_modes[] =
+    {"timeout", "result", "read", "group_by", "sort", "distinct", "join", "set", "transfer"};
 constexpr std::size_t receive_buffer = 256 * 1024;  // stays in the second-level cache
 
 bool has(const std::vector<std::pair<std::string, std::string>>& list, std::string_view name) {
@@ -17,7 +18,8 @@ bool has(const std::vector<std::pair<std::string, std::string>>& list, std::stri
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> wanted_settings(const Config& config, Deadline deadline, int server_major) {
+std::vector<std::pair<std::string, std::string>>
+wanted_settings(const Config& config, Deadline deadline, int server_major) {
     std::vector<std::pair<std::string, std::string>> out = config.settings;
     const auto want = [&](std::string name, std::string value) {
         if (!has(config.settings, name)) {

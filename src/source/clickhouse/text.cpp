@@ -1,5 +1,7 @@
 #include "source/clickhouse/text.hpp"
 
+#include "data/number_text.hpp"
+
 #include <arpa/inet.h>
 
 #include <bit>
@@ -7,8 +9,6 @@
 #include <cmath>
 #include <cstring>
 #include <utility>
-
-#include "data/number_text.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {

@@ -8,7 +8,8 @@ namespace headrace::source::clickhouse {
 
 inline constexpr std::size_t wide_text_max = 84;  // "-0." and 76 digits; 78 digits of UInt256
 
-// A little-endian integer of Bytes (4, 8, 16, 32) as decimal digits with `scale` digits behind the point: -1230, 2 → "-12.30".
+// A little-endian integer of Bytes (4, 8, 16, 32) as decimal digits with `scale` digits behind the point: -1230, 2 →
+// "-12.30".
 template <std::size_t Bytes, bool Signed>
 char* write_wide(char* at, const char* from, int scale);
 

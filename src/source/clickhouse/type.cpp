@@ -1,12 +1,12 @@
 #include "source/clickhouse/type.hpp"
 
+#include "base/error.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
-
-#include "base/error.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -20,13 +20,15 @@ struct Simple {
 };
 
 constexpr Simple simple_types[] = {
-    {"Int8", Layout::int8},         {"Int16", Layout::int16},       {"Int32", Layout::int32},     {"Int64", Layout::int64},
-    {"UInt8", Layout::uint8},       {"UInt16", Layout::uint16},     {"UInt32", Layout::uint32},   {"UInt64", Layout::uint64},
-    {"Int128", Layout::int128},     {"Int256", Layout::int256},     {"UInt128", Layout::uint128}, {"UInt256", Layout::uint256},
-    {"Float32", Layout::float32},   {"Float64", Layout::float64},   {"BFloat16", Layout::bfloat16},
-    {"Bool", Layout::boolean},      {"String", Layout::string},     {"Date", Layout::date},       {"Date32", Layout::date32},
-    {"DateTime", Layout::date_time}, {"DateTime32", Layout::date_time}, {"Time", Layout::time},    {"UUID", Layout::uuid},
-    {"IPv4", Layout::ipv4},         {"IPv6", Layout::ipv6},         {"Nothing", Layout::nothing},
+    {"Int8", Layout::int8},       {"Int16", Layout::int16},        {"Int32", Layout::int32},
+    {"Int64", Layout::int64},     {"UInt8", Layout::uint8},        {"UInt16", Layout::uint16},
+    {"UInt32", Layout::uint32},   {"UInt64", Layout::uint64},      {"Int128", Layout::int128},
+    {"Int256", Layout::int256},   {"UInt128", Layout::uint128},    {"UInt256", Layout::uint256},
+    {"Float32", Layout::float32}, {"Float64", Layout::float64},    {"BFloat16", Layout::bfloat16},
+    {"Bool", Layout::boolean},    {"String", Layout::string},      {"Date", Layout::date},
+    {"Date32", Layout::date32},   {"DateTime", Layout::date_time}, {"DateTime32", Layout::date_time},
+    {"Time", Layout::time},       {"UUID", Layout::uuid},          {"IPv4", Layout::ipv4},
+    {"IPv6", Layout::ipv6},       {"Nothing", Layout::nothing},
 };
 
 struct Unfit {};  // thrown inside the parser only: the text is no type that is read here
@@ -50,6 +52,7 @@ private:
             rest_.remove_prefix(1);
         }
     }
+
     bool take(char c) {
         spaces();
         if (rest_.empty() || rest_.front() != c) {
@@ -58,21 +61,25 @@ private:
         rest_.remove_prefix(1);
         return true;
     }
+
     void demand(char c) {
         if (!take(c)) {
             throw Unfit();
         }
     }
+
     std::string_view word() {
         spaces();
         std::size_t length = 0;
-        while (length < rest_.size() && (std::isalnum(static_cast<unsigned char>(rest_[length])) != 0 || rest_[length] == '_')) {
+        while (length < rest_.size() &&
+               (std::isalnum(static_cast<unsigned char>(rest_[length])) != 0 || rest_[length] == '_')) {
             ++length;
         }
         const auto out = rest_.substr(0, length);
         rest_.remove_prefix(length);
         return out;
     }
+
     std::int64_t number() {
         spaces();
         std::int64_t value = 0;
@@ -83,6 +90,7 @@ private:
         rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
         return value;
     }
+
     int number(int least, int most) {
         const auto value = number();
         if (value < least || value > most) {
@@ -90,6 +98,7 @@ private:
         }
         return static_cast<int>(value);
     }
+
     // 'text' or `text` with backslash escapes.
     std::string quoted(char quote) {
         demand(quote);
@@ -106,6 +115,7 @@ private:
             out += c == '\\' ? escaped() : c;
         }
     }
+
     char escaped() {
         if (rest_.empty()) {
             throw Unfit();
@@ -129,7 +139,9 @@ private:
             throw Unfit();
         }
         const auto name = word();
-        const auto found = std::find_if(std::begin(simple_types), std::end(simple_types), [&](const Simple& s) { return s.name == name; });
+        const auto found = std::find_if(std::begin(simple_types), std::end(simple_types), [&](const Simple& s) {
+            return s.name == name;
+        });
         if (found != std::end(simple_types)) {
             auto type = of(found->layout);
             if (type.layout == Layout::date_time && take('(')) {  // the zone is for texts only: the value is UTC
@@ -141,8 +153,8 @@ private:
         if (name.starts_with("Interval")) {
             return of(Layout::int64);
         }
-        if (name == "Point" || name == "Ring" || name == "LineString" || name == "Polygon" || name == "MultiLineString" ||
-            name == "MultiPolygon") {
+        if (name == "Point" || name == "Ring" || name == "LineString" || name == "Polygon" ||
+            name == "MultiLineString" || name == "MultiPolygon") {
             return geo(name);
         }
         demand('(');
@@ -154,7 +166,8 @@ private:
     Type with_arguments(std::string_view name, int level) {
         if (name == "Nullable") {
             auto type = parse(level);
-            if (type.nullable || type.layout == Layout::low_cardinality || type.layout == Layout::array || type.layout == Layout::map) {
+            if (type.nullable || type.layout == Layout::low_cardinality || type.layout == Layout::array ||
+                type.layout == Layout::map) {
                 throw Unfit();
             }
             type.nullable = true;
@@ -222,7 +235,8 @@ private:
             const int scale = take(',') ? number(0, precision) : 0;
             return decimal(precision, scale);
         }
-        for (const auto& [word, precision] : {std::pair("Decimal32", 9), {"Decimal64", 18}, {"Decimal128", 38}, {"Decimal256", 76}}) {
+        for (const auto& [word, precision] :
+             {std::pair("Decimal32", 9), {"Decimal64", 18}, {"Decimal128", 38}, {"Decimal256", 76}}) {
             if (name == word) {
                 return decimal(precision, number(0, precision));
             }
@@ -234,10 +248,11 @@ private:
     }
 
     Type decimal(int precision, int scale) {
-        auto type = of(precision <= 9    ? Layout::decimal32
-                       : precision <= 18 ? Layout::decimal64
-                       : precision <= 38 ? Layout::decimal128
-                                         : Layout::decimal256);
+        auto type =
+            of(precision <= 9    ? Layout::decimal32
+               : precision <= 18 ? Layout::decimal64
+               : precision <= 38 ? Layout::decimal128
+                                 : Layout::decimal256);
         type.precision = precision;
         type.scale = scale;
         return type;
@@ -282,7 +297,8 @@ private:
         }
         const auto before = rest_;
         const auto name = word();
-        if (!name.empty() && rest_.starts_with(' ') && rest_.size() > 1 && (std::isalpha(static_cast<unsigned char>(rest_[1])) != 0)) {
+        if (!name.empty() && rest_.starts_with(' ') && rest_.size() > 1 &&
+            (std::isalpha(static_cast<unsigned char>(rest_[1])) != 0)) {
             return std::string(name);
         }
         rest_ = before;
@@ -292,7 +308,10 @@ private:
     Type geo(std::string_view name) {
         auto type = of(Layout::tuple);
         type.items = {of(Layout::float64), of(Layout::float64)};
-        const int levels = name == "Point" ? 0 : name == "Ring" || name == "LineString" ? 1 : name == "MultiPolygon" ? 3 : 2;
+        const int levels = name == "Point"                          ? 0
+                           : name == "Ring" || name == "LineString" ? 1
+                           : name == "MultiPolygon"                 ? 3
+                                                                    : 2;
         for (int i = 0; i < levels; ++i) {
             auto outer = of(Layout::array);
             outer.items.push_back(std::move(type));
@@ -366,7 +385,9 @@ std::string advice(std::string_view text) {
 }  // namespace
 
 const std::string* Type::name_of(std::int64_t value) const {
-    const auto it = std::lower_bound(names.begin(), names.end(), value, [](const auto& entry, std::int64_t v) { return entry.first < v; });
+    const auto it = std::lower_bound(names.begin(), names.end(), value, [](const auto& entry, std::int64_t v) {
+        return entry.first < v;
+    });
     return it != names.end() && it->first == value ? &it->second : nullptr;
 }
 
@@ -374,8 +395,15 @@ Type parse_type(std::string_view text, std::string_view column) {
     try {
         return Parser(text).whole();
     } catch (const Unfit&) {
-        throw Error(ErrorKind::permanent, "source.unsupported",
-                    fmt::format("column `{}` has the type {}, which is not supported", column.substr(0, most_shown), text.substr(0, most_shown)))
+        throw Error(
+            ErrorKind::permanent,
+            "source.unsupported",
+            fmt::format(
+                "column `{}` has the type {}, which is not supported",
+                column.substr(0, most_shown),
+                text.substr(0, most_shown)
+            )
+        )
             .with_hint(advice(text));
     }
 }

@@ -1,14 +1,14 @@
 // What the readers of column data share. Inside of the decoder: decode_values.cpp, decode_nested.cpp.
 #pragma once
 
+#include "data/buffer.hpp"
+#include "data/column.hpp"
+#include "source/clickhouse/decode.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-
-#include "data/buffer.hpp"
-#include "data/column.hpp"
-#include "source/clickhouse/decode.hpp"
 
 namespace headrace::source::clickhouse {
 
@@ -26,7 +26,8 @@ struct Context {
 
 [[noreturn]] void bad_data(std::string message);
 
-// `count` records of `width` (1..64) bytes; calls each(pointer, row of the first, how many) for every run that lies together.
+// `count` records of `width` (1..64) bytes; calls each(pointer, row of the first, how many) for every run that lies
+// together.
 template <class Each>
 void read_records(Context& c, std::size_t count, std::size_t width, Each each) {
     char split[64];  // a record that is cut by the end of a piece

@@ -1,18 +1,18 @@
 // Obeys JSON commands on stdin, one a line: {"op": …}; answers one JSON line each: {"ok": …} or {"error": code}.
 // Job options come in the form in which BullMQ stores them (short keys).
-#include <signal.h>
-
-#include <boost/json.hpp>
-
-#include <condition_variable>
-#include <iostream>
-#include <mutex>
-
 #include "base/error.hpp"
 #include "bullmq/queue.hpp"
 #include "bullmq/scheduler.hpp"
 #include "bullmq/worker.hpp"
 #include "net/wait.hpp"
+
+#include <boost/json.hpp>
+
+#include <signal.h>
+
+#include <condition_variable>
+#include <iostream>
+#include <mutex>
 
 namespace json = boost::json;
 namespace bull = headrace::bullmq;
@@ -109,8 +109,12 @@ bull::WorkerOptions worker_options(const json::object& o, const std::string& pre
 }
 
 // Runs a worker until `until` jobs have ended in some way.
-json::value work(const headrace::redis::Options& redis, const std::string& queue, const std::string& prefix,
-                 const json::object& o) {
+json::value work(
+    const headrace::redis::Options& redis,
+    const std::string& queue,
+    const std::string& prefix,
+    const json::object& o
+) {
     std::mutex mutex;
     std::condition_variable changed;
     json::array seen;
@@ -170,15 +174,33 @@ public:
         if (op == "upsertScheduler" || op == "removeScheduler" || op == "scheduler") {
             return schedule(op, id, o);
         }
-        if (op == "state") { return json::value(queue_.state(id)); }
-        if (op == "remove") { return queue_.remove(id) == bull::Queue::Removed::removed; }
-        if (op == "retry") { return queue_.retry(id, text(o, "state", "failed"), {flag(o, "resetMade"), flag(o, "resetStarted")}); }
-        if (op == "promote") { return queue_.promote(id); }
-        if (op == "changeDelay") { return queue_.change_delay(id, bull::Millis(number(o, "delay"))); }
-        if (op == "changePriority") { return queue_.change_priority(id, number(o, "priority"), flag(o, "lifo")); }
-        if (op == "updateData") { return queue_.update_data(id, text(o, "raw")); }
-        if (op == "updateProgress") { return queue_.update_progress(id, text(o, "raw")); }
-        if (op == "addLog") { return queue_.add_log(id, text(o, "row"), number(o, "keep")); }
+        if (op == "state") {
+            return json::value(queue_.state(id));
+        }
+        if (op == "remove") {
+            return queue_.remove(id) == bull::Queue::Removed::removed;
+        }
+        if (op == "retry") {
+            return queue_.retry(id, text(o, "state", "failed"), {flag(o, "resetMade"), flag(o, "resetStarted")});
+        }
+        if (op == "promote") {
+            return queue_.promote(id);
+        }
+        if (op == "changeDelay") {
+            return queue_.change_delay(id, bull::Millis(number(o, "delay")));
+        }
+        if (op == "changePriority") {
+            return queue_.change_priority(id, number(o, "priority"), flag(o, "lifo"));
+        }
+        if (op == "updateData") {
+            return queue_.update_data(id, text(o, "raw"));
+        }
+        if (op == "updateProgress") {
+            return queue_.update_progress(id, text(o, "raw"));
+        }
+        if (op == "addLog") {
+            return queue_.add_log(id, text(o, "row"), number(o, "keep"));
+        }
         return administer(op, o);
     }
 
@@ -192,8 +214,12 @@ private:
             if (!info) {
                 return nullptr;
             }
-            return json::object{{"name", info->name}, {"iterations", info->iterations}, {"every", info->repeat.every.count()},
-                                {"pattern", info->repeat.pattern}, {"data", info->data}};
+            return json::object{
+                {"name", info->name},
+                {"iterations", info->iterations},
+                {"every", info->repeat.every.count()},
+                {"pattern", info->repeat.pattern},
+                {"data", info->data}};
         }
         bull::RepeatOptions repeat;
         repeat.every = bull::Millis(number(o, "every"));
@@ -207,18 +233,33 @@ private:
     }
 
     json::value administer(const std::string& op, const json::object& o) {
-        if (op == "counts") { return json::value_from(queue_.counts()); }
-        if (op == "pause") { queue_.pause(); }
-        else if (op == "resume") { queue_.resume(); }
-        else if (op == "drain") { queue_.drain(flag(o, "delayed")); }
-        else if (op == "clean") { return json::value_from(queue_.clean(bull::Millis(number(o, "grace")), number(o, "limit"), text(o, "state"))); }
-        else if (op == "obliterate") { queue_.obliterate(flag(o, "force")); }
-        else if (op == "retryJobs") { queue_.retry_jobs(); }
-        else if (op == "promoteJobs") { queue_.promote_jobs(); }
-        else if (op == "trimEvents") { return queue_.trim_events(number(o, "max")); }
-        else if (op == "setConcurrency") { queue_.set_global_concurrency(number(o, "value")); }
-        else if (op == "workers") { return json::value_from(queue_.workers()); }
-        else { throw headrace::Error(headrace::ErrorKind::bug, "internal.bug", "unknown op " + op); }
+        if (op == "counts") {
+            return json::value_from(queue_.counts());
+        }
+        if (op == "pause") {
+            queue_.pause();
+        } else if (op == "resume") {
+            queue_.resume();
+        } else if (op == "drain") {
+            queue_.drain(flag(o, "delayed"));
+        } else if (op == "clean") {
+            return json::value_from(queue_.clean(bull::Millis(number(o, "grace")), number(o, "limit"), text(o, "state"))
+            );
+        } else if (op == "obliterate") {
+            queue_.obliterate(flag(o, "force"));
+        } else if (op == "retryJobs") {
+            queue_.retry_jobs();
+        } else if (op == "promoteJobs") {
+            queue_.promote_jobs();
+        } else if (op == "trimEvents") {
+            return queue_.trim_events(number(o, "max"));
+        } else if (op == "setConcurrency") {
+            queue_.set_global_concurrency(number(o, "value"));
+        } else if (op == "workers") {
+            return json::value_from(queue_.workers());
+        } else {
+            throw headrace::Error(headrace::ErrorKind::bug, "internal.bug", "unknown op " + op);
+        }
         return nullptr;
     }
 

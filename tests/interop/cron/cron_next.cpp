@@ -39,8 +39,7 @@ std::string next_times(const std::vector<std::string>& parts) {
     }
     const auto cron = schedule::Cron::parse(parts[1], parts[2]);
     std::string out;
-    for (const auto time :
-         cron.between(*from, Timestamp::max(), std::strtoul(parts[4].c_str(), nullptr, 10))) {
+    for (const auto time : cron.between(*from, Timestamp::max(), std::strtoul(parts[4].c_str(), nullptr, 10))) {
         out += fmt::format("{}{}", out.empty() ? "" : " ", time.time_since_epoch().count() / 1000);
     }
     return out;
@@ -53,12 +52,7 @@ std::string zone_changes(const std::string& name) {
     const auto zone = schedule::CronZone::load(name);
     for (const auto& stretch : zone->stretches()) {
         if (stretch.end > year_1990 && stretch.begin < year_2037) {
-            out += fmt::format(
-                "{}{}:{}",
-                out.empty() ? "" : " ",
-                std::max(stretch.begin, year_1990),
-                stretch.offset
-            );
+            out += fmt::format("{}{}:{}", out.empty() ? "" : " ", std::max(stretch.begin, year_1990), stretch.offset);
         }
     }
     return out;

@@ -1,17 +1,17 @@
 // The api without its servers: what it says then, and what needs none.
 #include "api/api.hpp"
 
-#include <gtest/gtest.h>
+#include "api/services.hpp"
+#include "auth/cookie.hpp"
+#include "base/ids.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <fstream>
-
-#include "api/services.hpp"
-#include "auth/cookie.hpp"
-#include "base/ids.hpp"
 
 namespace headrace::api {
 namespace {
@@ -36,22 +36,28 @@ protected:
         write("assets/app-1a2b.js.gz", "zipped");
         write(".secret", "no");
         fs::create_symlink("/etc/passwd", folder_ / "passwd");
-        api_ = std::make_unique<Api>(Dependencies{.db = db_,
-                                                  .redis = nowhere(),
-                                                  .sessions = {.secrets = {secret}},
-                                                  .send_jobs = {},
-                                                  .web_folder = folder_.string(),
-                                                  .dev_login = true,
-                                                  .version = "1",
-                                                  .commit = {},
-                                                  .hosts = {"localhost", "127.0.0.1", "[::1]"}});
+        api_ = std::make_unique<Api>(Dependencies{
+            .db = db_,
+            .redis = nowhere(),
+            .sessions = {.secrets = {secret}},
+            .send_jobs = {},
+            .web_folder = folder_.string(),
+            .dev_login = true,
+            .version = "1",
+            .commit = {},
+            .hosts = {"localhost", "127.0.0.1", "[::1]"}});
     }
+
     ~ApiTest() override { fs::remove_all(folder_); }
 
     void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
 
-    net::Response ask(std::string method, std::string path, std::initializer_list<net::HttpHeaders::Field> headers = {},
-                      std::string body = {}) {
+    net::Response ask(
+        std::string method,
+        std::string path,
+        std::initializer_list<net::HttpHeaders::Field> headers = {},
+        std::string body = {}
+    ) {
         net::Request request;
         request.method = std::move(method);
         request.path = std::move(path);
@@ -98,24 +104,30 @@ TEST_F(ApiTest, fails_closed_when_redis_is_away) {
         const auto anonymous = ask(route.method, path);
         EXPECT_EQ(anonymous.status, 401) << path;
         EXPECT_EQ(anonymous.headers.get("Set-Cookie"), "");
-        const auto forged = ask(route.method, path, {{"Cookie", "mc.sid=" + std::string(32, 'A') + "." + std::string(43, 'A')}});
+        const auto forged =
+            ask(route.method, path, {{"Cookie", "mc.sid=" + std::string(32, 'A') + "." + std::string(43, 'A')}});
         EXPECT_EQ(forged.status, 401) << path;
         EXPECT_NE(forged.headers.get("Set-Cookie").find("Max-Age=0"), std::string::npos) << "a dead cookie is cleared";
-        const auto signed_one = ask(route.method, path, {{"Cookie", "mc.sid=" + auth::sign(std::string(32, 'A'), secret)}});
+        const auto signed_one =
+            ask(route.method, path, {{"Cookie", "mc.sid=" + auth::sign(std::string(32, 'A'), secret)}});
         EXPECT_EQ(signed_one.status, 503) << path;
         EXPECT_EQ(code(signed_one), "api.unavailable");
     }
-    const auto login = ask("POST", "/api/auth/dev-login", {{"Content-Type", "application/json"}}, R"({"token":"0123456789abcdef0123"})");
+    const auto login =
+        ask("POST", "/api/auth/dev-login", {{"Content-Type", "application/json"}}, R"({"token":"0123456789abcdef0123"})"
+        );
     EXPECT_EQ(login.status, 503);
 }
 
 TEST_F(ApiTest, puts_the_safety_headers_on_everything) {
-    for (const auto* path : {"/api/health/live", "/api/nothing", "/etl", "/assets/app-1a2b.js", "/nothing", "/api/etl/runs"}) {
+    for (const auto* path :
+         {"/api/health/live", "/api/nothing", "/etl", "/assets/app-1a2b.js", "/nothing", "/api/etl/runs"}) {
         const auto response = ask("GET", path);
         EXPECT_NE(response.headers.get("Content-Security-Policy").find("style-src 'self'"), std::string::npos) << path;
         EXPECT_EQ(response.headers.get("X-Content-Type-Options"), "nosniff") << path;
         EXPECT_EQ(response.headers.get("X-Request-Id"), "r1");
-        EXPECT_EQ(response.headers.get("Cache-Control") == "no-store", std::string_view(path).starts_with("/api")) << path;
+        EXPECT_EQ(response.headers.get("Cache-Control") == "no-store", std::string_view(path).starts_with("/api"))
+            << path;
     }
 }
 
@@ -153,7 +165,8 @@ TEST_F(ApiTest, previews_cron_without_a_database) {
         request.query = std::move(query);
         return match.route->handler(Call{request, {}, &session});
     };
-    const auto json = boost::json::parse(preview({{"expr", "*/15 * * * *"}, {"tz", "Europe/Kyiv"}, {"count", "3"}}).body).as_object();
+    const auto json =
+        boost::json::parse(preview({{"expr", "*/15 * * * *"}, {"tz", "Europe/Kyiv"}, {"count", "3"}}).body).as_object();
     EXPECT_EQ(json.at("next").as_array().size(), 3u);
     EXPECT_FALSE(json.at("text").as_string().empty());
     try {
@@ -182,7 +195,15 @@ TEST_F(ApiTest, serves_the_page_and_only_the_page) {
     }
     EXPECT_EQ(ask("GET", "/").headers.get("Location"), "/etl");
     EXPECT_EQ(ask("GET", "/robots.txt").body, "User-agent: *\nDisallow: /\n");
-    for (const auto* path : {"/etlx", "/nothing", "/.secret", "/passwd", "/../api_test.cpp", "/assets", "/assets/", "/assets/app-1a2b.js.gz"}) {
+    for (const auto* path :
+         {"/etlx",
+          "/nothing",
+          "/.secret",
+          "/passwd",
+          "/../api_test.cpp",
+          "/assets",
+          "/assets/",
+          "/assets/app-1a2b.js.gz"}) {
         const auto missing = ask("GET", path);
         EXPECT_EQ(missing.status, 404) << path;
         EXPECT_TRUE(missing.file.empty()) << path;

@@ -1,16 +1,16 @@
 // The routes of the program and api/openapi.yaml say the same.
-#include <gtest/gtest.h>
-#include <yaml-cpp/yaml.h>
+#include "api/api.hpp"
+#include "api/openapi_document.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <gtest/gtest.h>
+#include <yaml-cpp/yaml.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
-
-#include "api/api.hpp"
-#include "api/openapi_document.hpp"
 
 namespace headrace::api {
 namespace {
@@ -37,7 +37,9 @@ YAML::Node resolved(const YAML::Node& root, const YAML::Node& node) {
 
 Operation operation_of(const YAML::Node& root, const YAML::Node& shared, const YAML::Node& node) {
     Operation out;
-    out.role = node["security"] && node["security"].size() == 0 ? "" : node["x-role"] ? node["x-role"].Scalar() : "missing";
+    out.role = node["security"] && node["security"].size() == 0 ? ""
+               : node["x-role"]                                 ? node["x-role"].Scalar()
+                                                                : "missing";
     for (const auto& list : {shared, node["parameters"]}) {
         if (!list) {
             continue;
@@ -76,8 +78,12 @@ std::map<std::string, Operation> operations_of(const YAML::Node& root) {
             if (method == "parameters") {
                 continue;
             }
-            std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return std::toupper(c); });
-            out.emplace(method + " " + path.first.Scalar(), operation_of(root, path.second["parameters"], member.second));
+            std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) {
+                return std::toupper(c);
+            });
+            out.emplace(
+                method + " " + path.first.Scalar(), operation_of(root, path.second["parameters"], member.second)
+            );
         }
     }
     return out;
@@ -101,7 +107,8 @@ TEST_F(Contract, has_each_route_and_each_operation) {
     std::set<std::string> routes;
     for (const auto& route : api_.router().routes()) {
         EXPECT_TRUE(routes.insert(route.method + " " + route.pattern).second) << "twice: " << route.pattern;
-        EXPECT_TRUE(operations_.count(route.method + " " + route.pattern)) << route.method << " " << route.pattern << " is not in openapi.yaml";
+        EXPECT_TRUE(operations_.count(route.method + " " + route.pattern))
+            << route.method << " " << route.pattern << " is not in openapi.yaml";
     }
     for (const auto& [name, operation] : operations_) {
         EXPECT_TRUE(routes.count(name)) << name << " has no route";
@@ -117,7 +124,9 @@ TEST_F(Contract, agrees_on_roles_parameters_and_types) {
         const std::set<std::string> types(route.body_types.begin(), route.body_types.end());
         // An action without a documented body may still get an empty JSON object.
         EXPECT_TRUE(types == operation.body_types || (operation.body_types.empty() && route.method == "POST")) << name;
-        EXPECT_TRUE(operation.success_types.empty() || operation.success_types == std::set<std::string>{route.answer_type}) << name;
+        EXPECT_TRUE(
+            operation.success_types.empty() || operation.success_types == std::set<std::string>{route.answer_type}
+        ) << name;
     }
 }
 
@@ -125,7 +134,9 @@ TEST_F(Contract, documents_the_refusals_that_follow_from_the_route) {
     for (const auto& route : api_.router().routes()) {
         const auto name = route.method + " " + route.pattern;
         const auto& operation = operations_.at(name);
-        const auto documents = [&](const char* status) { return operation.statuses.count(status) + operation.statuses.count("4XX") > 0; };
+        const auto documents = [&](const char* status) {
+            return operation.statuses.count(status) + operation.statuses.count("4XX") > 0;
+        };
         EXPECT_TRUE(route.policy.is_public() || documents("401")) << name;
         EXPECT_TRUE(route.policy.is_public() || *route.policy.role() == auth::Role::viewer || documents("403")) << name;
         EXPECT_TRUE(!operation.path_parameters || documents("404")) << name;
@@ -141,7 +152,9 @@ TEST_F(Contract, is_served_as_json) {
     EXPECT_TRUE(limit.at("maximum").is_int64());
     // Quoted in YAML, so it stays a text.
     EXPECT_TRUE(json.at("paths").at("/api/version").at("get").at("responses").as_object().contains("200"));
-    EXPECT_EQ(json.at("components").at("schemas").at("Schedule").at("properties").at("overriddenBy").at("type").at(1), "null");
+    EXPECT_EQ(
+        json.at("components").at("schemas").at("Schedule").at("properties").at("overriddenBy").at("type").at(1), "null"
+    );
 }
 
 }  // namespace

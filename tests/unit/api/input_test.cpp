@@ -1,12 +1,12 @@
 #include "api/input.hpp"
 
-#include <gtest/gtest.h>
-
 #include "api/cursor.hpp"
 #include "api/event_id.hpp"
 #include "api/event_tail.hpp"
 #include "api/idempotency.hpp"
 #include "api/json_writer.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::api {
 namespace {
@@ -30,19 +30,25 @@ TEST(Body, says_where_the_json_breaks) {
     const auto why = refusal([] { body_object(with_body("{\n  \"a\": 1,\n  oops\n}"), false); });
     EXPECT_NE(why.find("api.bad_request"), std::string::npos) << why;
     EXPECT_NE(why.find("line 3"), std::string::npos) << why;
-    for (const auto* text : {"", " ", "{", "{}x", "[]", "\"a\"", "{\"a\":1,}", "{'a':1}", "{\"a\":\"\xff\"}", "nul", "{\"a\":01}"}) {
-        EXPECT_NE(refusal([&] { body_object(with_body(text), false); }).find("api.bad_request"), std::string::npos) << text;
+    for (const auto* text :
+         {"", " ", "{", "{}x", "[]", "\"a\"", "{\"a\":1,}", "{'a':1}", "{\"a\":\"\xff\"}", "nul", "{\"a\":01}"}) {
+        EXPECT_NE(refusal([&] { body_object(with_body(text), false); }).find("api.bad_request"), std::string::npos)
+            << text;
     }
     EXPECT_TRUE(body_object(with_body(""), true).empty());
 }
 
 TEST(Body, refuses_deep_nesting) {
     const auto nested = [](int levels) {
-        return "{\"a\":" + std::string(static_cast<std::size_t>(levels - 1), '[') + std::string(static_cast<std::size_t>(levels - 1), ']') + "}";
+        return "{\"a\":" + std::string(static_cast<std::size_t>(levels - 1), '[') +
+               std::string(static_cast<std::size_t>(levels - 1), ']') + "}";
     };
     EXPECT_EQ(refusal([&] { body_object(with_body(nested(32)), false); }), "");
     EXPECT_NE(refusal([&] { body_object(with_body(nested(33)), false); }).find("32 levels"), std::string::npos);
-    EXPECT_NE(refusal([&] { body_object(with_body("{\"a\":" + std::string(500'000, '[')), false); }).find("api.bad_request"), std::string::npos);
+    EXPECT_NE(
+        refusal([&] { body_object(with_body("{\"a\":" + std::string(500'000, '[')), false); }).find("api.bad_request"),
+        std::string::npos
+    );
 }
 
 TEST(Members, gathers_all_that_is_wrong) {
@@ -61,7 +67,13 @@ TEST(Members, gathers_all_that_is_wrong) {
 
 TEST(Query, checks_numbers_times_and_words) {
     net::Request request;
-    request.query = {{"n", "12"}, {"big", "99999999999999999999"}, {"x", "1e3"}, {"t", "2026-11-21T18:00:00Z"}, {"w", "a,b,a"}, {"e", "a,"}};
+    request.query = {
+        {"n", "12"},
+        {"big", "99999999999999999999"},
+        {"x", "1e3"},
+        {"t", "2026-11-21T18:00:00Z"},
+        {"w", "a,b,a"},
+        {"e", "a,"}};
     constexpr std::string_view words[] = {"a", "b"};
     EXPECT_EQ(query_integer(request, "n", 1, 20), 12);
     EXPECT_EQ(query_integer(request, "absent", 1, 20), std::nullopt);
@@ -99,11 +111,15 @@ TEST(Cursor, belongs_to_its_filters_and_its_key) {
     EXPECT_EQ(back.queued_at, "2026-11-21 18:00:01.123456+00");
     EXPECT_EQ(back.run_id, "0193-id");
     EXPECT_NE(refusal([&] { codec.decode(text, "state=queued\n"); }).find("api.invalid_cursor"), std::string::npos);
-    EXPECT_NE(refusal([&] { CursorCodec(Secret("another")).decode(text, "state=failed\n"); }).find("api.invalid_cursor"), std::string::npos);
+    EXPECT_NE(
+        refusal([&] { CursorCodec(Secret("another")).decode(text, "state=failed\n"); }).find("api.invalid_cursor"),
+        std::string::npos
+    );
     for (std::size_t i = 0; i < text.size(); ++i) {
         auto bad = text;
         bad[i] = bad[i] == 'A' ? 'B' : 'A';
-        EXPECT_NE(refusal([&] { codec.decode(bad, "state=failed\n"); }).find("api.invalid_cursor"), std::string::npos) << i;
+        EXPECT_NE(refusal([&] { codec.decode(bad, "state=failed\n"); }).find("api.invalid_cursor"), std::string::npos)
+            << i;
     }
     EXPECT_NE(refusal([&] { codec.decode("", ""); }), "");
     EXPECT_NE(refusal([&] { codec.decode(".", ""); }), "");
@@ -135,7 +151,10 @@ TEST(StreamState, knows_what_was_lost) {
 TEST(EventFormat, makes_one_event_of_several_changes_of_a_run) {
     const std::string id = "01939393-0000-7000-8000-000000000001";
     const std::vector<StreamEntry> entries = {
-        {{1, 0}, "run.created", id, "{}"}, {{2, 0}, "run.state", id, "{}"}, {{3, 0}, "run.log", id, "{\"l\":1}"}, {{4, 0}, "run.state", id, "{}"}};
+        {{1, 0}, "run.created", id, "{}"},
+        {{2, 0}, "run.state", id, "{}"},
+        {{3, 0}, "run.log", id, "{\"l\":1}"},
+        {{4, 0}, "run.state", id, "{}"}};
     EXPECT_EQ(runs_of(entries), std::vector<std::string>{id});
     const auto events = format_entries(entries, {{id, "failed", R"({"run":{"state":"failed"},"lastLogSeq":7})"}});
     ASSERT_EQ(events.size(), 3u);
@@ -152,7 +171,13 @@ TEST(EventFormat, makes_one_event_of_several_changes_of_a_run) {
 TEST(JsonWriter, puts_commas_and_nulls) {
     JsonWriter json;
     json.begin_object().key("a").begin_array().number(1).text("x\"").null().end().key("b").begin_object().end();
-    json.key("c").real(0.5).key("d").real(std::numeric_limits<double>::infinity()).key("e").text_or_null(std::nullopt).end();
+    json.key("c")
+        .real(0.5)
+        .key("d")
+        .real(std::numeric_limits<double>::infinity())
+        .key("e")
+        .text_or_null(std::nullopt)
+        .end();
     EXPECT_EQ(json.str(), R"({"a":[1,"x\"",null],"b":{},"c":0.5,"d":null,"e":null})");
     EXPECT_EQ(to_millis(parse_rfc3339("2026-11-21T18:00:01.102999Z").value()), "2026-11-21T18:00:01.102Z");
 }

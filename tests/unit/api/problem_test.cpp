@@ -1,12 +1,12 @@
 #include "api/problem.hpp"
 
-#include <gtest/gtest.h>
+#include "base/codes.hpp"
+#include "postgres/connection.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include "base/codes.hpp"
-#include "postgres/connection.hpp"
+#include <gtest/gtest.h>
 
 namespace headrace::api {
 namespace {
@@ -20,7 +20,9 @@ net::Request request() {
 
 TEST(Problem, has_the_members_of_the_contract) {
     Problem problem("api.invalid", "two things");
-    problem.with_errors({{"#/a", "bad"}, {"#/b", "worse"}}).with_member("runId", "\"r\"").with_header("Retry-After", "9");
+    problem.with_errors({{"#/a", "bad"}, {"#/b", "worse"}})
+        .with_member("runId", "\"r\"")
+        .with_header("Retry-After", "9");
     const auto response = render(problem, request());
     EXPECT_EQ(response.status, 422);
     EXPECT_EQ(response.headers.get("Content-Type"), "application/problem+json");
@@ -62,8 +64,12 @@ TEST(Problem, every_code_of_the_api_has_a_status_of_its_own) {
 }
 
 TEST(Problem, shows_no_sql_no_address_and_no_stack) {
-    const postgres::SqlError sql(ErrorKind::permanent, "postgres.query", "relation \"etl_secret\" does not exist at character 15", "42P01", "");
-    const Error down(ErrorKind::transient, "postgres.connect", "connection to server at \"10.0.0.7\", port 5432 failed: password");
+    const postgres::SqlError sql(
+        ErrorKind::permanent, "postgres.query", "relation \"etl_secret\" does not exist at character 15", "42P01", ""
+    );
+    const Error down(
+        ErrorKind::transient, "postgres.connect", "connection to server at \"10.0.0.7\", port 5432 failed: password"
+    );
     for (const auto& error : {Error(sql), down}) {
         const auto body = render(error, request()).body;
         EXPECT_EQ(body.find("etl_secret"), std::string::npos) << body;

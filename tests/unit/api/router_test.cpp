@@ -1,8 +1,8 @@
 #include "api/router.hpp"
 
-#include <gtest/gtest.h>
-
 #include "api/problem.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::api {
 namespace {
@@ -24,11 +24,14 @@ class RouterTest : public ::testing::Test {
 protected:
     RouterTest() {
         router_.add("GET", "/api/runs/{id}", Policy::at_least(auth::Role::viewer), nothing);
-        router_.add("GET", "/api/runs/{id}/logs", Policy::at_least(auth::Role::viewer), nothing).takes_query({"q", "limit"});
-        router_.add("POST", "/api/runs/{id}/cancel", Policy::at_least(auth::Role::op), nothing).takes_body({"application/json"});
+        router_.add("GET", "/api/runs/{id}/logs", Policy::at_least(auth::Role::viewer), nothing)
+            .takes_query({"q", "limit"});
+        router_.add("POST", "/api/runs/{id}/cancel", Policy::at_least(auth::Role::op), nothing)
+            .takes_body({"application/json"});
         router_.add("PATCH", "/api/runs/{id}", Policy::at_least(auth::Role::op), nothing)
             .takes_body({"application/merge-patch+json", "application/json"});
     }
+
     Router router_;
 };
 
@@ -41,7 +44,15 @@ TEST_F(RouterTest, finds_routes_and_their_parameters) {
 }
 
 TEST_F(RouterTest, knows_no_other_path) {
-    for (const auto* path : {"/", "/api", "/api/runs", "/api/runs/", "/api/runs/1/", "/api/runs/1/logs/2", "/API/runs/1", "/api/runs//logs"}) {
+    for (const auto* path :
+         {"/",
+          "/api",
+          "/api/runs",
+          "/api/runs/",
+          "/api/runs/1/",
+          "/api/runs/1/logs/2",
+          "/API/runs/1",
+          "/api/runs//logs"}) {
         const auto match = router_.match("GET", path);
         EXPECT_EQ(match.route, nullptr) << path;
         EXPECT_TRUE(match.allow.empty()) << path << match.allow;
@@ -83,8 +94,15 @@ TEST_F(RouterTest, wants_the_media_type_exactly) {
     EXPECT_EQ(check(route, "application/json"), "");
     EXPECT_EQ(check(route, "Application/JSON; charset=UTF-8"), "");
     EXPECT_EQ(check(patch, "application/merge-patch+json"), "");
-    for (const auto* type : {"text/plain", "application/json-patch+json", "application/jsonx", "application/json; charset=latin1", "",
-                             "text/plain; application/json", "application/merge-patch+json", "application/json, text/plain"}) {
+    for (const auto* type :
+         {"text/plain",
+          "application/json-patch+json",
+          "application/jsonx",
+          "application/json; charset=latin1",
+          "",
+          "text/plain; application/json",
+          "application/merge-patch+json",
+          "application/json, text/plain"}) {
         EXPECT_EQ(check(route, type), "api.unsupported_media_type") << type;
     }
     EXPECT_EQ(check(route, nullptr), "api.unsupported_media_type");
@@ -95,11 +113,18 @@ TEST(Accept, most_specific_range_decides) {
     const auto ok = [](const char* accept, const char* type = "application/json") {
         return code_of([&] { check_accept(accept, type); }).empty();
     };
-    for (const auto* accept : {"", "*/*", "application/*", "application/json", "text/html, application/json;q=0.1", "text/html;q=0.9,*/*;q=0.1",
-                               "APPLICATION/json; charset=utf-8"}) {
+    for (const auto* accept :
+         {"",
+          "*/*",
+          "application/*",
+          "application/json",
+          "text/html, application/json;q=0.1",
+          "text/html;q=0.9,*/*;q=0.1",
+          "APPLICATION/json; charset=utf-8"}) {
         EXPECT_TRUE(ok(accept)) << accept;
     }
-    for (const auto* accept : {"text/html", "application/json;q=0", "*/*, application/json;q=0", "text/*", "application/jsonx"}) {
+    for (const auto* accept :
+         {"text/html", "application/json;q=0", "*/*, application/json;q=0", "text/*", "application/jsonx"}) {
         EXPECT_FALSE(ok(accept)) << accept;
     }
     EXPECT_TRUE(ok("text/event-stream", "text/event-stream"));

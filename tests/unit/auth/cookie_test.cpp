@@ -9,8 +9,10 @@ const std::vector<Secret> secrets = {Secret("0123456789abcdef0123456789abcdef")}
 
 // Values that @fastify/session itself made with this secret.
 constexpr std::string_view vectors[][2] = {
-    {"RuegAlAv9OHl11OBGWk6EuWLyToYumwk", "RuegAlAv9OHl11OBGWk6EuWLyToYumwk.hpltmBajfSPDO6C3AiwrkF0KPYW4Urs/Raj/KVGmQew"},
-    {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.uOfgK0RvdGYeyg7PhdzTNVggN/7McABH5DjNLOdRJ2Q"},
+    {"RuegAlAv9OHl11OBGWk6EuWLyToYumwk",
+     "RuegAlAv9OHl11OBGWk6EuWLyToYumwk.hpltmBajfSPDO6C3AiwrkF0KPYW4Urs/Raj/KVGmQew"},
+    {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.uOfgK0RvdGYeyg7PhdzTNVggN/7McABH5DjNLOdRJ2Q"},
 };
 
 TEST(Cookie, signs_as_the_fastify_plugin_does) {
@@ -26,7 +28,8 @@ TEST(Cookie, unsigns_the_raw_and_the_percent_encoded_dialect) {
         EXPECT_EQ(raw->sid, sid);
         EXPECT_FALSE(raw->old_secret);
     }
-    const auto encoded = unsign("RuegAlAv9OHl11OBGWk6EuWLyToYumwk.hpltmBajfSPDO6C3AiwrkF0KPYW4Urs%2FRaj%2FKVGmQew", secrets);
+    const auto encoded =
+        unsign("RuegAlAv9OHl11OBGWk6EuWLyToYumwk.hpltmBajfSPDO6C3AiwrkF0KPYW4Urs%2FRaj%2FKVGmQew", secrets);
     ASSERT_TRUE(encoded);
     EXPECT_EQ(encoded->sid, vectors[0][0]);
 }
@@ -47,7 +50,12 @@ TEST(Cookie, refuses_every_changed_character) {
 }
 
 TEST(Cookie, never_lets_an_odd_id_through_even_when_it_is_signed) {
-    for (const auto* id : {"*", "a:b", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA*", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAA\r\nDEL x AAAAAAA"}) {
+    for (const auto* id :
+         {"*",
+          "a:b",
+          "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA*",
+          "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+          "AAAAAAAAAAAAAAAA\r\nDEL x AAAAAAA"}) {
         EXPECT_FALSE(unsign(sign(id, secrets[0]), secrets)) << id;
     }
     EXPECT_TRUE(unsign(sign("short", secrets[0]), secrets, 5));
@@ -71,10 +79,19 @@ TEST(Cookie, finds_the_first_of_a_name) {
 
 TEST(Cookie, writes_attributes_in_the_order_of_the_plugin) {
     const auto expires = parse_rfc3339("2026-11-22T03:05:15.104Z").value();
-    EXPECT_EQ(set_cookie("mc.sid", "v", {}, expires), "mc.sid=v; Path=/; Expires=Sun, 22 Nov 2026 03:05:15 GMT; HttpOnly; SameSite=Lax");
+    EXPECT_EQ(
+        set_cookie("mc.sid", "v", {}, expires),
+        "mc.sid=v; Path=/; Expires=Sun, 22 Nov 2026 03:05:15 GMT; HttpOnly; SameSite=Lax"
+    );
     CookieAttributes secure{.path = "/", .domain = "x.org", .same_site = "Strict", .http_only = true, .secure = true};
-    EXPECT_EQ(set_cookie("mc.sid", "v", secure, std::nullopt), "mc.sid=v; Domain=x.org; Path=/; HttpOnly; Secure; SameSite=Strict");
-    EXPECT_EQ(clear_cookie("mc.sid", {}), "mc.sid=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax");
+    EXPECT_EQ(
+        set_cookie("mc.sid", "v", secure, std::nullopt),
+        "mc.sid=v; Domain=x.org; Path=/; HttpOnly; Secure; SameSite=Strict"
+    );
+    EXPECT_EQ(
+        clear_cookie("mc.sid", {}),
+        "mc.sid=; Max-Age=0; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax"
+    );
 }
 
 TEST(Cookie, hashes) {

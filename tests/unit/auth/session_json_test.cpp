@@ -32,7 +32,8 @@ TEST(SessionJson, reads_the_short_forms) {
 }
 
 TEST(SessionJson, refuses_what_is_no_session) {
-    for (const auto* text : {"", "x", "[]", "1", R"({"cookie":5})", R"({"cookie":{"expires":5}})", R"({"cookie":{"expires":"soon"}})"}) {
+    for (const auto* text :
+         {"", "x", "[]", "1", R"({"cookie":5})", R"({"cookie":{"expires":5}})", R"({"cookie":{"expires":"soon"}})"}) {
         EXPECT_FALSE(read_session(text)) << text;
     }
 }
@@ -43,8 +44,9 @@ TEST(SessionJson, splices_the_time_and_nothing_else) {
     expected.replace(expected.find("2026"), 24, "2026-11-22T05:00:00.007Z");
     EXPECT_EQ(with_expires(fastify, later), expected);
     // A look-alike before it, escapes, numbers beyond doubles and empty arrays stay as they are.
-    const std::string odd = R"({ "a" : {"expires":"2026-11-22T03:05:15.104Z","roles":[] , "n":9007199254740993, "q":"\"}{"} ,)"
-                            R"( "cookie" : {"path":"/","x":{"expires":1}, "expires" : "2026-11-22T03:05:15.104Z"} , "z":[{}]})";
+    const std::string odd =
+        R"({ "a" : {"expires":"2026-11-22T03:05:15.104Z","roles":[] , "n":9007199254740993, "q":"\"}{"} ,)"
+        R"( "cookie" : {"path":"/","x":{"expires":1}, "expires" : "2026-11-22T03:05:15.104Z"} , "z":[{}]})";
     auto changed = odd;
     changed.replace(changed.rfind("2026"), 24, "2026-11-22T05:00:00.007Z");
     EXPECT_EQ(with_expires(odd, later), changed);
@@ -55,9 +57,11 @@ TEST(SessionJson, splices_the_time_and_nothing_else) {
 TEST(SessionJson, writes_the_full_form) {
     const auto expires = parse_rfc3339("2026-11-22T03:05:15.104Z").value();
     const auto text = make_session({"dev", "dev", Role::admin}, expires, std::chrono::hours(8), false);
-    EXPECT_EQ(text,
-              R"({"cookie":{"expires":"2026-11-22T03:05:15.104Z","originalMaxAge":28800000,"sameSite":"lax","secure":false,"path":"/",)"
-              R"("httpOnly":true,"domain":null},"userId":"dev","user":{"name":"dev","role":"admin"}})");
+    EXPECT_EQ(
+        text,
+        R"({"cookie":{"expires":"2026-11-22T03:05:15.104Z","originalMaxAge":28800000,"sameSite":"lax","secure":false,"path":"/",)"
+        R"("httpOnly":true,"domain":null},"userId":"dev","user":{"name":"dev","role":"admin"}})"
+    );
     EXPECT_EQ(read_session(text)->role, Role::admin);
 }
 

@@ -1,14 +1,14 @@
 #include "bullmq/job.hpp"
 
-#include <gtest/gtest.h>
-
-#include <boost/json.hpp>
-
 #include "base/error.hpp"
 #include "bullmq/backoff.hpp"
 #include "bullmq/keys.hpp"
 #include "bullmq/options.hpp"
 #include "bullmq/scripts.hpp"
+
+#include <boost/json.hpp>
+
+#include <gtest/gtest.h>
 
 using namespace headrace;
 using namespace headrace::bullmq;
@@ -88,11 +88,13 @@ TEST(JobOptions, UseShortKeysAndComeBack) {
     options.fail_parent_on_failure = true;
     options.telemetry_metadata = "{\"traceparent\":1}";
     const auto object = options_object(options);
-    EXPECT_EQ(boost::json::value(object),
-              boost::json::parse(R"({"attempts":4,"jobId":"run-1","delay":5000,"priority":3,"lifo":true,
+    EXPECT_EQ(
+        boost::json::value(object),
+        boost::json::parse(R"({"attempts":4,"jobId":"run-1","delay":5000,"priority":3,"lifo":true,
                 "backoff":{"type":"exponential","delay":100,"jitter":0.5},"removeOnComplete":true,
                 "removeOnFail":{"age":3600,"count":10},"de":{"id":"d","ttl":9,"extend":true},"fpof":true,"kl":7,
-                "stackTraceLimit":0,"tm":"{\"traceparent\":1}"})"));
+                "stackTraceLimit":0,"tm":"{\"traceparent\":1}"})")
+    );
     EXPECT_EQ(options_object(parse_options(boost::json::serialize(object))), object);
     EXPECT_EQ(boost::json::serialize(options_object({})), R"({"attempts":0})");
     EXPECT_EQ(boost::json::serialize(options_object({}, true)), "{}");
@@ -110,10 +112,27 @@ TEST(JobOptions, ReadsOddOnesOfOthers) {
 }
 
 TEST(Job, IsReadFromItsHash) {
-    auto job = read_job("5", hash({{"name", "n"}, {"data", "{\"a\": 1}"}, {"opts", "{\"attempts\":2}"}, {"timestamp", "17"},
-                                   {"delay", "0"}, {"priority", "2"}, {"processedOn", "18"}, {"ats", "2"}, {"atm", "1"},
-                                   {"stc", "1"}, {"failedReason", "no"}, {"stacktrace", "[\"a\",\"b\"]"}, {"rjk", "s"},
-                                   {"pb", "w"}, {"defa", "d"}, {"unknown", "x"}}));
+    auto job = read_job(
+        "5",
+        hash(
+            {{"name", "n"},
+             {"data", "{\"a\": 1}"},
+             {"opts", "{\"attempts\":2}"},
+             {"timestamp", "17"},
+             {"delay", "0"},
+             {"priority", "2"},
+             {"processedOn", "18"},
+             {"ats", "2"},
+             {"atm", "1"},
+             {"stc", "1"},
+             {"failedReason", "no"},
+             {"stacktrace", "[\"a\",\"b\"]"},
+             {"rjk", "s"},
+             {"pb", "w"},
+             {"defa", "d"},
+             {"unknown", "x"}}
+        )
+    );
     EXPECT_TRUE(job.exists);
     EXPECT_EQ(job.data, "{\"a\": 1}");
     EXPECT_EQ(job.options.attempts, 2);
@@ -165,17 +184,36 @@ TEST(Scripts, EveryCallFitsItsScript) {
     const std::string one[] = {"a"};
     const std::string_view states[] = {"wait", "active"};
     const Call all[] = {
-        calls.move_to_active(settings, "t", 1), calls.move_to_finished(settings, job, "t", {false, "1", {0, {}, {}}, nullptr, true}, 1),
+        calls.move_to_active(settings, "t", 1),
+        calls.move_to_finished(settings, job, "t", {false, "1", {0, {}, {}}, nullptr, true}, 1),
         calls.move_to_finished(settings, job, "t", {true, "1", {0, {}, {}}, &fields, false}, 1),
-        calls.move_to_delayed(settings, job, "t", Millis(1), true, fields, true, 1), calls.retry_job(job, "t", fields, 1),
-        calls.move_to_wait("1", "t"), calls.extend_locks(one, one, Millis(1)), calls.move_stalled(1, Millis(1), 1),
-        calls.update_progress("1", "2"), calls.add_log("1", "row", 0), calls.get_state("1"), calls.update_data("1", "{}"),
-        calls.promote("1"), calls.reprocess("1", false, "failed", false, false), calls.remove("1", true),
-        calls.change_delay("1", Millis(1), 1), calls.change_priority("1", 1, false), calls.pause(true, true), calls.pause(false, false),
-        calls.drain(true), calls.clean("wait", 1, 1), calls.obliterate(1, true), calls.move_jobs_to_wait("failed", 1, "1"),
-        calls.get_counts(states), calls.get_jobs("wait", 0, 1, true), calls.get_metrics("completed", 0, -1),
-        calls.add_scheduler("s", 1, "", "{}", "", "", 1), calls.update_scheduler("s", std::nullopt, "{}", "", "1", 1),
-        calls.remove_scheduler("s"), calls.get_scheduler("s")};
+        calls.move_to_delayed(settings, job, "t", Millis(1), true, fields, true, 1),
+        calls.retry_job(job, "t", fields, 1),
+        calls.move_to_wait("1", "t"),
+        calls.extend_locks(one, one, Millis(1)),
+        calls.move_stalled(1, Millis(1), 1),
+        calls.update_progress("1", "2"),
+        calls.add_log("1", "row", 0),
+        calls.get_state("1"),
+        calls.update_data("1", "{}"),
+        calls.promote("1"),
+        calls.reprocess("1", false, "failed", false, false),
+        calls.remove("1", true),
+        calls.change_delay("1", Millis(1), 1),
+        calls.change_priority("1", 1, false),
+        calls.pause(true, true),
+        calls.pause(false, false),
+        calls.drain(true),
+        calls.clean("wait", 1, 1),
+        calls.obliterate(1, true),
+        calls.move_jobs_to_wait("failed", 1, "1"),
+        calls.get_counts(states),
+        calls.get_jobs("wait", 0, 1, true),
+        calls.get_metrics("completed", 0, -1),
+        calls.add_scheduler("s", 1, "", "{}", "", "", 1),
+        calls.update_scheduler("s", std::nullopt, "{}", "", "1", 1),
+        calls.remove_scheduler("s"),
+        calls.get_scheduler("s")};
     for (const auto& call : all) {
         EXPECT_TRUE(call.resp.starts_with("*")) << call.script->name;
         EXPECT_NE(call.resp.find(call.script->sha1), std::string::npos);

@@ -1,9 +1,9 @@
 // Known vectors: the bytes that msgpackr (Node) and the MessagePack specification give.
 #include "bullmq/msgpack.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/encoding.hpp"
+
+#include <gtest/gtest.h>
 
 using headrace::hex_encode;
 using headrace::bullmq::MapPacker;
@@ -42,7 +42,14 @@ TEST(Msgpack, IntegersTakeTheShortestForm) {
 }
 
 TEST(Msgpack, TextArraysMapsAndTheRest) {
-    EXPECT_EQ(packed([](Packer& p) { p.nil(); p.boolean(true); p.boolean(false); }), "c0c3c2");
+    EXPECT_EQ(
+        packed([](Packer& p) {
+            p.nil();
+            p.boolean(true);
+            p.boolean(false);
+        }),
+        "c0c3c2"
+    );
     EXPECT_EQ(packed([](Packer& p) { p.number(0.5); }), "cb3fe0000000000000");
     EXPECT_EQ(packed([](Packer& p) { p.number(1000.0); }), "cd03e8");
     EXPECT_EQ(packed([](Packer& p) { p.string("abc"); }), "a3616263");
@@ -50,8 +57,22 @@ TEST(Msgpack, TextArraysMapsAndTheRest) {
     EXPECT_EQ(packed([](Packer& p) { p.string(std::string(32, 'a')); }).substr(0, 4), "d920");
     EXPECT_EQ(packed([](Packer& p) { p.string(std::string(256, 'a')); }).substr(0, 6), "da0100");
     EXPECT_EQ(packed([](Packer& p) { p.string(std::string(65536, 'a')); }).substr(0, 10), "db00010000");
-    EXPECT_EQ(packed([](Packer& p) { p.array(15); p.array(16); p.array(65536); }), "9fdc0010dd00010000");
-    EXPECT_EQ(packed([](Packer& p) { p.map(15); p.map(16); p.map(65536); }), "8fde0010df00010000");
+    EXPECT_EQ(
+        packed([](Packer& p) {
+            p.array(15);
+            p.array(16);
+            p.array(65536);
+        }),
+        "9fdc0010dd00010000"
+    );
+    EXPECT_EQ(
+        packed([](Packer& p) {
+            p.map(15);
+            p.map(16);
+            p.map(65536);
+        }),
+        "8fde0010df00010000"
+    );
 }
 
 TEST(Msgpack, MapPackerCounts) {

@@ -1,8 +1,8 @@
-#include <gtest/gtest.h>
-
 #include "base/error.hpp"
 #include "check/checks.hpp"
 #include "check/keys.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::check {
 namespace {
@@ -10,7 +10,8 @@ namespace {
 using data::Batch;
 using data::Kind;
 
-std::unique_ptr<pipeline::Check> make(const std::string& name, const std::string& value, const std::vector<std::string>& list = {}) {
+std::unique_ptr<pipeline::Check>
+make(const std::string& name, const std::string& value, const std::vector<std::string>& list = {}) {
     pipeline::Part part;
     part.type = name;
     if (!list.empty()) {
@@ -94,7 +95,8 @@ TEST(Check, NotNull) {
 }
 
 TEST(Check, Unique) {
-    const auto run = [](const std::vector<std::string>& columns, const std::vector<std::pair<std::string, std::int64_t>>& rows) {
+    const auto run = [](const std::vector<std::string>& columns,
+                        const std::vector<std::pair<std::string, std::int64_t>>& rows) {
         const auto check = make("unique", "100", columns);
         const auto batch = pairs(rows);
         check->prepare(batch.schema());

@@ -1,15 +1,15 @@
 #include "credential/envelope.hpp"
 
+#include "base/encoding.hpp"
+#include "base/error.hpp"
+#include "base/ids.hpp"
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
-
-#include "base/encoding.hpp"
-#include "base/error.hpp"
-#include "base/ids.hpp"
 
 namespace headrace::credential {
 namespace {
@@ -19,7 +19,11 @@ namespace fs = std::filesystem;
 const Secret secret(std::string("hunter2 with \0 and ключ", 24));
 
 Binding binding() {
-    return {.id = "0190a000-0000-4000-8000-000000000001", .version = 3, .kind = "clickhouse", .allowed_hosts = {"b:1", "a:2"}};
+    return {
+        .id = "0190a000-0000-4000-8000-000000000001",
+        .version = 3,
+        .kind = "clickhouse",
+        .allowed_hosts = {"b:1", "a:2"}};
 }
 
 std::string code_of(const std::function<void()>& body) {
@@ -122,10 +126,13 @@ TEST(Envelope, BadKeysAreRefused) {
 class KeyFile : public testing::Test {
 protected:
     void SetUp() override { fs::create_directories(folder_); }
+
     void TearDown() override { fs::remove_all(folder_); }
+
     std::string load_code() {
         return code_of([&] { load_key_file(path_); });
     }
+
     void write(const std::string& text, mode_t mode = 0600) {
         fs::remove(path_);
         std::ofstream(path_) << text;
@@ -139,7 +146,9 @@ protected:
 TEST_F(KeyFile, IsMadeOnceAndReadBack) {
     const auto key = create_key_file(path_);
     EXPECT_EQ(load_key_file(path_).check_value(), key.check_value());
+
     struct stat about {};
+
     ASSERT_EQ(::stat(path_.c_str(), &about), 0);
     EXPECT_EQ(about.st_mode & 07777u, 0600u);
     EXPECT_EQ(code_of([&] { create_key_file(path_); }), "config.invalid") << "never overwritten";
@@ -161,7 +170,8 @@ TEST_F(KeyFile, OthersMustNotReadIt) {
 
 TEST_F(KeyFile, BadContentAndNoFile) {
     EXPECT_EQ(load_code(), "credential.key_missing");
-    for (const auto& text : {std::string(), std::string("hunter2"), base64_encode(std::string(16, 'x')), std::string(5000, 'A')}) {
+    for (const auto& text :
+         {std::string(), std::string("hunter2"), base64_encode(std::string(16, 'x')), std::string(5000, 'A')}) {
         write(text);
         EXPECT_EQ(load_code(), "credential.key_wrong") << text.size();
     }

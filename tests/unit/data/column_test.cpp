@@ -1,13 +1,13 @@
+#include "data/batch.hpp"
+#include "data/decimal.hpp"
+#include "data/time_text.hpp"
+
 #include <gtest/gtest.h>
 
 #include <iostream>
 #include <optional>
 #include <random>
 #include <vector>
-
-#include "data/batch.hpp"
-#include "data/decimal.hpp"
-#include "data/time_text.hpp"
 
 namespace headrace::data {
 namespace {
@@ -33,7 +33,9 @@ void expect_same(const Column& column, const Model& model) {
     for (std::size_t row = 0; row < model.size(); ++row) {
         ASSERT_EQ(column.is_null(row), !model[row].has_value()) << row;
         if (model[row]) {
-            ASSERT_EQ(is_var(column.kind()) ? std::string(column.text(row)) : std::to_string(column.int64(row)), *model[row]) << row;
+            ASSERT_EQ(
+                is_var(column.kind()) ? std::string(column.text(row)) : std::to_string(column.int64(row)), *model[row]
+            ) << row;
         }
     }
 }
@@ -84,7 +86,11 @@ TEST(Column, AgainstModel) {
                     const auto from = random() % (other.size() + 1);
                     const auto to = from + random() % (other.size() - from + 1);
                     column.append_rows(column_of(kind, other), from, to);
-                    model.insert(model.end(), other.begin() + static_cast<std::ptrdiff_t>(from), other.begin() + static_cast<std::ptrdiff_t>(to));
+                    model.insert(
+                        model.end(),
+                        other.begin() + static_cast<std::ptrdiff_t>(from),
+                        other.begin() + static_cast<std::ptrdiff_t>(to)
+                    );
                 }
             }
             expect_same(column, model);
@@ -123,7 +129,16 @@ TEST(Schema, TypesAndHash) {
     EXPECT_EQ(parse_type("decimal( 12 , 2 )")->precision, 12);
     EXPECT_FALSE(parse_type("int64!")->nullable);
     EXPECT_TRUE(parse_type("int64")->nullable);
-    for (const char* bad : {"", "int", "int64(3)", "decimal(", "decimal(2,3)", "decimal(0)", "decimal(1,1,1)", "decimal(x)", "decimal(300,1)"}) {
+    for (const char* bad :
+         {"",
+          "int",
+          "int64(3)",
+          "decimal(",
+          "decimal(2,3)",
+          "decimal(0)",
+          "decimal(1,1,1)",
+          "decimal(x)",
+          "decimal(300,1)"}) {
         EXPECT_FALSE(parse_type(bad)) << bad;
     }
     EXPECT_EQ(type_text(*parse_type("decimal(12,2)!")), "decimal(12,2)!");
@@ -150,10 +165,17 @@ TEST(Decimal, ParseCompareText) {
     EXPECT_EQ(*to_text(*parse_decimal("0"), 2), "0.00");
     EXPECT_EQ(*to_text(*parse_decimal("1200"), 0), "1200");
     EXPECT_FALSE(to_text(*parse_decimal("0.005"), 2));
-    const char* ordered[] = {"-100.5", "-100", "-0.3", "0", "0.0000001", "0.29", "0.3", "1", "9", "10", "99999999999999999999999.5", "1e40"};
+    const char* ordered[] = {
+        "-100.5", "-100", "-0.3", "0", "0.0000001", "0.29", "0.3", "1", "9", "10", "99999999999999999999999.5", "1e40"};
     for (std::size_t i = 0; i < std::size(ordered); ++i) {
         for (std::size_t k = 0; k < std::size(ordered); ++k) {
-            EXPECT_EQ(compare(*parse_decimal(ordered[i]), *parse_decimal(ordered[k])), i < k ? -1 : i > k ? 1 : 0) << ordered[i] << ' ' << ordered[k];
+            EXPECT_EQ(
+                compare(*parse_decimal(ordered[i]), *parse_decimal(ordered[k])),
+                i < k   ? -1
+                : i > k ? 1
+                        : 0
+            ) << ordered[i]
+              << ' ' << ordered[k];
         }
     }
     EXPECT_EQ(to_int64(*parse_decimal("-9223372036854775808")), INT64_MIN);
@@ -179,8 +201,17 @@ TEST(TimeText, ReadsWhatItWrites) {
     EXPECT_EQ(parse_timestamp("2026-11-21T18:00:01.102+02:00"), 1'795'276'801'102'000);
     EXPECT_EQ(parse_timestamp("2026-11-21 18:00:01"), 1'795'284'001'000'000);
     EXPECT_EQ(parse_timestamp("2026-11-21"), 1'795'219'200'000'000);
-    for (const char* bad : {"", "2026-02-30", "2026-13-01", "2026-1-01", "2026-11-21T25:00:00Z", "2026-11-21T18:00:01.1234567Z", "2026-11-21T18:00:01.Z",
-                            "2026-11-21x", "2026-11-21T18:00:01+2", "2025-02-29"}) {
+    for (const char* bad :
+         {"",
+          "2026-02-30",
+          "2026-13-01",
+          "2026-1-01",
+          "2026-11-21T25:00:00Z",
+          "2026-11-21T18:00:01.1234567Z",
+          "2026-11-21T18:00:01.Z",
+          "2026-11-21x",
+          "2026-11-21T18:00:01+2",
+          "2025-02-29"}) {
         EXPECT_FALSE(parse_timestamp(bad)) << bad;
     }
 }

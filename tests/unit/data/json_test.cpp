@@ -1,6 +1,11 @@
 #include "data/json.hpp"
 
+#include "base/encoding.hpp"
+#include "base/json_text.hpp"
+#include "data/number_text.hpp"
+
 #include <boost/json.hpp>
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,10 +15,6 @@
 #include <iostream>
 #include <limits>
 #include <random>
-
-#include "base/encoding.hpp"
-#include "base/json_text.hpp"
-#include "data/number_text.hpp"
 
 namespace headrace::data {
 namespace {
@@ -63,12 +64,38 @@ TEST(Json, Integers) {
 // What JSON.stringify of Node 20 prints.
 TEST(Json, Doubles) {
     const std::pair<double, const char*> table[] = {
-        {0, "0"}, {-0.0, "-0"}, {5, "5"}, {-5, "-5"}, {0.1, "0.1"}, {-0.25, "-0.25"}, {1234.5, "1234.5"}, {99.99, "99.99"}, {0.0001, "0.0001"},
-        {0.00001, "0.00001"}, {0.000001, "0.000001"}, {1e-7, "1e-7"}, {1.5e-7, "1.5e-7"}, {123456789012345680000.0, "123456789012345680000"},
-        {1e20, "100000000000000000000"}, {1e21, "1e+21"}, {1.5e300, "1.5e+300"}, {1e100, "1e+100"}, {5e-324, "5e-324"},
-        {1.7976931348623157e308, "1.7976931348623157e+308"}, {9007199254740993.0, "9007199254740992"}, {0.30000000000000004, "0.30000000000000004"},
-        {1e15, "1000000000000000"}, {123456789.1234, "123456789.1234"}, {1.0000000000000002, "1.0000000000000002"}, {100000, "100000"},
-        {99999999999.9999, "99999999999.9999"}, {4.35, "4.35"}, {0.5, "0.5"}, {1.005, "1.005"}, {2.5e-5, "0.000025"}, {100.10, "100.1"}};
+        {0, "0"},
+        {-0.0, "-0"},
+        {5, "5"},
+        {-5, "-5"},
+        {0.1, "0.1"},
+        {-0.25, "-0.25"},
+        {1234.5, "1234.5"},
+        {99.99, "99.99"},
+        {0.0001, "0.0001"},
+        {0.00001, "0.00001"},
+        {0.000001, "0.000001"},
+        {1e-7, "1e-7"},
+        {1.5e-7, "1.5e-7"},
+        {123456789012345680000.0, "123456789012345680000"},
+        {1e20, "100000000000000000000"},
+        {1e21, "1e+21"},
+        {1.5e300, "1.5e+300"},
+        {1e100, "1e+100"},
+        {5e-324, "5e-324"},
+        {1.7976931348623157e308, "1.7976931348623157e+308"},
+        {9007199254740993.0, "9007199254740992"},
+        {0.30000000000000004, "0.30000000000000004"},
+        {1e15, "1000000000000000"},
+        {123456789.1234, "123456789.1234"},
+        {1.0000000000000002, "1.0000000000000002"},
+        {100000, "100000"},
+        {99999999999.9999, "99999999999.9999"},
+        {4.35, "4.35"},
+        {0.5, "0.5"},
+        {1.005, "1.005"},
+        {2.5e-5, "0.000025"},
+        {100.10, "100.1"}};
     for (const auto& [value, expected] : table) {
         EXPECT_EQ(json_of(value), expected);
     }
@@ -87,9 +114,12 @@ TEST(Json, DoublesReadBackTheSame) {
         char ours[float_text_max];
         const std::string out(ours, write_float(ours, value));
         ASSERT_LE(out.size(), 25U);
-        ASSERT_EQ(std::bit_cast<std::uint64_t>(std::strtod(out.c_str(), nullptr)), std::bit_cast<std::uint64_t>(value)) << out;
+        ASSERT_EQ(std::bit_cast<std::uint64_t>(std::strtod(out.c_str(), nullptr)), std::bit_cast<std::uint64_t>(value))
+            << out;
         char shortest[40];
-        const std::string reference(shortest, std::to_chars(shortest, shortest + 40, value, std::chars_format::scientific).ptr);
+        const std::string reference(
+            shortest, std::to_chars(shortest, shortest + 40, value, std::chars_format::scientific).ptr
+        );
         const auto digits = [](const std::string& s) {
             std::string d;
             for (const char c : s.substr(0, s.find('e'))) {
@@ -194,8 +224,14 @@ TEST(Json, RoundTrip) {
     std::cout << "seed " << seed << '\n';
     std::mt19937_64 random(seed);
     Schema schema;
-    schema.fields = {{"i", Kind::int64, true}, {"u", Kind::uint64, true}, {"f", Kind::float64, true}, {"s", Kind::string, true},
-                     {"b", Kind::bytes, true}, {"o", Kind::boolean, true}, {"ключ", Kind::decimal, true}};
+    schema.fields = {
+        {"i", Kind::int64, true},
+        {"u", Kind::uint64, true},
+        {"f", Kind::float64, true},
+        {"s", Kind::string, true},
+        {"b", Kind::bytes, true},
+        {"o", Kind::boolean, true},
+        {"ключ", Kind::decimal, true}};
     Batch batch(schema);
     const JsonEncoder encoder(schema);
     for (int round = 0; round < 50; ++round) {
@@ -239,12 +275,23 @@ TEST(Json, RoundTrip) {
                     continue;
                 }
                 switch (column.kind()) {
-                    case Kind::int64: ASSERT_EQ(value.to_number<std::int64_t>(), column.int64(row)); break;
-                    case Kind::uint64: ASSERT_EQ(value.to_number<std::uint64_t>(), column.uint64(row)); break;
-                    case Kind::boolean: ASSERT_EQ(value.as_bool(), column.boolean(row)); break;
-                    case Kind::string: ASSERT_EQ(std::string_view(value.as_string()), column.text(row)); break;
-                    case Kind::bytes: ASSERT_EQ(base64_decode(std::string_view(value.as_string())), std::string(column.text(row))); break;
-                    default: break;  // doubles: Json.DoublesReadBackTheSame
+                    case Kind::int64:
+                        ASSERT_EQ(value.to_number<std::int64_t>(), column.int64(row));
+                        break;
+                    case Kind::uint64:
+                        ASSERT_EQ(value.to_number<std::uint64_t>(), column.uint64(row));
+                        break;
+                    case Kind::boolean:
+                        ASSERT_EQ(value.as_bool(), column.boolean(row));
+                        break;
+                    case Kind::string:
+                        ASSERT_EQ(std::string_view(value.as_string()), column.text(row));
+                        break;
+                    case Kind::bytes:
+                        ASSERT_EQ(base64_decode(std::string_view(value.as_string())), std::string(column.text(row)));
+                        break;
+                    default:
+                        break;  // doubles: Json.DoublesReadBackTheSame
                 }
             }
         }
@@ -252,11 +299,13 @@ TEST(Json, RoundTrip) {
 }
 
 TEST(Json, IsJson) {
-    for (const char* good : {"1", "-0.5e+7", "\"\"", "[]", "{}", " [1, {\"a\" : null}] ", "true", "\"\\u00e9\\n\"", "0", "[[[]]]"}) {
+    for (const char* good :
+         {"1", "-0.5e+7", "\"\"", "[]", "{}", " [1, {\"a\" : null}] ", "true", "\"\\u00e9\\n\"", "0", "[[[]]]"}) {
         EXPECT_TRUE(is_json(good)) << good;
     }
-    for (const char* bad : {"", " ", "01", "1.", ".5", "+1", "-", "1e", "[1,]", "{\"a\"}", "{a:1}", "nul", "\"\\x\"", "\"a", "1 2", "[", "]", "{\"a\":1,}",
-                            "\"\n\"", "\"\\u12\"", "\xff", "\"\xd0\""}) {
+    for (const char* bad :
+         {"",    " ",       "01",  "1.",  ".5", "+1", "-",          "1e",     "[1,]",      "{\"a\"}", "{a:1}",
+          "nul", "\"\\x\"", "\"a", "1 2", "[",  "]",  "{\"a\":1,}", "\"\n\"", "\"\\u12\"", "\xff",    "\"\xd0\""}) {
         EXPECT_FALSE(is_json(bad)) << bad;
     }
     EXPECT_TRUE(is_json(std::string(100, '[') + std::string(100, ']')));

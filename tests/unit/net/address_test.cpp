@@ -36,8 +36,7 @@ TEST(Url, DefaultsAndLiterals) {
 }
 
 TEST(Url, UnixSockets) {
-    for (const char* text :
-         {"unix:///run/redis/r.sock?db=2", "redis+unix:///run/redis/r.sock?db=2"}) {
+    for (const char* text : {"unix:///run/redis/r.sock?db=2", "redis+unix:///run/redis/r.sock?db=2"}) {
         const auto url = parse_url(text);
         EXPECT_TRUE(url.is_unix());
         EXPECT_EQ(url.address(6379).unix_path, "/run/redis/r.sock");

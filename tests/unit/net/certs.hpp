@@ -85,17 +85,14 @@ inline void write_cert(const Identity& identity, const std::string& path) {
 
 // Shakes hands and runs `script` on the TLS connection. A refused handshake is not the server's
 // problem.
-inline std::function<void(int)>
-tls_script(const Identity& identity, std::function<void(SSL*, int)> script) {
+inline std::function<void(int)> tls_script(const Identity& identity, std::function<void(SSL*, int)> script) {
     return [&identity, script = std::move(script)](int fd) {
         // OpenSSL's own socket transport, used here, raises SIGPIPE when the client has gone.
         sigset_t pipe;
         sigemptyset(&pipe);
         sigaddset(&pipe, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-        std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(
-            SSL_CTX_new(TLS_server_method()), &SSL_CTX_free
-        );
+        std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
         SSL_CTX_use_certificate(context.get(), identity.cert.get());
         SSL_CTX_use_PrivateKey(context.get(), identity.key.get());
         std::unique_ptr<SSL, decltype(&SSL_free)> connection(SSL_new(context.get()), &SSL_free);

@@ -79,9 +79,7 @@ protected:
     std::condition_variable arrived_;
     std::vector<std::shared_ptr<EventStream>> streams_;
     EventStream::Limits limits_;
-    HttpServer server_{one_pool_thread(), [this](const Request& request) {
-                           return open_stream(request);
-                       }};
+    HttpServer server_{one_pool_thread(), [this](const Request& request) { return open_stream(request); }};
 };
 
 TEST_F(SseTest, EventsFromAnyThreadAndAnOrderlyEnd) {

@@ -60,10 +60,8 @@ protected:
     }
 
     static std::string with_length(const std::string& head, const std::string& body) {
-        return "HTTP/1.1 200 OK\r\n" + head + "Content-Length: " + std::to_string(body.size()) +
-               "\r\n\r\n" + body;
+        return "HTTP/1.1 200 OK\r\n" + head + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     }
-
 };
 
 }  // namespace headrace::net::test

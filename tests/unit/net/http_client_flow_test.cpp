@@ -57,9 +57,7 @@ std::size_t flood(int fd, std::size_t size, int patience_ms) {
         if (::poll(&entry, 1, patience_ms) != 1) {
             break;
         }
-        const auto n = ::send(
-            fd, block.data(), std::min(block.size(), size - sent), MSG_NOSIGNAL | MSG_DONTWAIT
-        );
+        const auto n = ::send(fd, block.data(), std::min(block.size(), size - sent), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n <= 0) {
             break;
         }
@@ -73,9 +71,7 @@ TEST_F(HttpClientFlow, SlowReaderHoldsTheServerBack) {
     std::promise<std::size_t> stuck_at;
     const OneShotServer server([&](int fd) {
         test::read_until(fd, "\r\n\r\n");
-        test::send_text(
-            fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n"
-        );
+        test::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
         const auto sent = flood(fd, size, 200);
         stuck_at.set_value(sent);
         flood(fd, size - sent, 10'000);
@@ -83,9 +79,7 @@ TEST_F(HttpClientFlow, SlowReaderHoldsTheServerBack) {
     HttpClient client;
     auto response = client.start(get(server.url()), never_stop);
     std::size_t total = response.read_chunk().size();
-    EXPECT_LT(
-        stuck_at.get_future().get(), 40'000'000u
-    );  // socket buffers of both ends and ours, not the body
+    EXPECT_LT(stuck_at.get_future().get(), 40'000'000u);  // socket buffers of both ends and ours, not the body
     for (auto piece = response.read_chunk(); !piece.empty(); piece = response.read_chunk()) {
         EXPECT_LE(piece.size(), 1024u * 1024);
         total += piece.size();
@@ -97,9 +91,7 @@ TEST_F(HttpClientFlow, TwoResponsesAtOnceStayBounded) {
     const std::size_t size = 50'000'000;
     const auto script = [&](int fd) {
         test::read_until(fd, "\r\n\r\n");
-        test::send_text(
-            fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n"
-        );
+        test::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(size) + "\r\n\r\n");
         flood(fd, size, 10'000);
     };
     const OneShotServer one(script);
@@ -156,10 +148,7 @@ TEST_F(HttpClientFlow, StopIsImmediate) {
     EXPECT_EQ(error.code(), "net.cancelled") << error.what();
     gone.set_value();
     // Before the head, and before anything at all.
-    EXPECT_EQ(
-        error_of([&] { client.fetch(get("http://127.0.0.1:9/"), source.token()); }).code(),
-        "net.cancelled"
-    );
+    EXPECT_EQ(error_of([&] { client.fetch(get("http://127.0.0.1:9/"), source.token()); }).code(), "net.cancelled");
 }
 
 TEST_F(HttpClientFlow, Timeouts) {
@@ -194,10 +183,8 @@ TEST_F(HttpClientFlow, ConnectErrorsAndRefusedInput) {
     EXPECT_EQ(error.message().find("secret"), std::string::npos) << error.what();
     EXPECT_EQ(error.message().find("hunter2"), std::string::npos) << error.what();
 
-    for (const char* url :
-         {"ftp://h/", "file:///etc/passwd", "http://user:pw@h/", "h/", "http://h/a b"}) {
-        EXPECT_EQ(error_of([&] { client.fetch(get(url), never_stop); }).code(), "config.invalid")
-            << url;
+    for (const char* url : {"ftp://h/", "file:///etc/passwd", "http://user:pw@h/", "h/", "http://h/a b"}) {
+        EXPECT_EQ(error_of([&] { client.fetch(get(url), never_stop); }).code(), "config.invalid") << url;
     }
     auto request = get(closed);
     request.headers = {{"X-A", "1\r\nX-B: 2"}};
@@ -242,8 +229,7 @@ TEST_F(HttpClientFlow, Tls) {
     };
     EXPECT_EQ(fetch_from(test::make_identity("leaf", "IP:127.0.0.1", &ca)), "over tls");
     for (const auto& bad :
-         {test::make_identity("leaf", "IP:127.0.0.2", &ca),
-          test::make_identity("leaf", "IP:127.0.0.1", nullptr)}) {
+         {test::make_identity("leaf", "IP:127.0.0.2", &ca), test::make_identity("leaf", "IP:127.0.0.1", nullptr)}) {
         const auto error = error_of([&] { fetch_from(bad); });
         EXPECT_EQ(error.code(), "http.tls") << error.what();
         EXPECT_EQ(error.kind(), ErrorKind::permanent);

@@ -67,21 +67,12 @@ TEST_F(HttpClientBody, WholeBodies) {
     );
     EXPECT_EQ(reply_for("HTTP/1.1 204 No Content\r\n\r\n").status, 204);
     EXPECT_EQ(
-        reply_for(
-            "HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n",
-            [](HttpRequest& r) { r.method = "HEAD"; }
-        ).body,
-        ""
+        reply_for("HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n", [](HttpRequest& r) { r.method = "HEAD"; }).body, ""
     );
     EXPECT_EQ(
-        reply_for("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
-        )
-            .status,
-        302
+        reply_for("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n").status, 302
     );
-    EXPECT_EQ(
-        reply_for(with_length("Content-Encoding: gzip\r\n", "as it is")).body, "as it is"
-    );  // not asked for
+    EXPECT_EQ(reply_for(with_length("Content-Encoding: gzip\r\n", "as it is")).body, "as it is");  // not asked for
 }
 
 TEST_F(HttpClientBody, EveryCutIsSeen) {
@@ -91,8 +82,7 @@ TEST_F(HttpClientBody, EveryCutIsSeen) {
     // Without its very last LF the answer is taken: the last chunk was seen by then.
     for (std::size_t size = 0; size + 1 < whole.size(); ++size) {
         const auto error = error_for(whole.substr(0, size));
-        EXPECT_EQ(error.code(), "http.protocol")
-            << "cut after " << size << " bytes: " << error.what();
+        EXPECT_EQ(error.code(), "http.protocol") << "cut after " << size << " bytes: " << error.what();
         EXPECT_EQ(error.kind(), ErrorKind::transient);
     }
     const auto sized = with_length("", "0123456789");
@@ -114,9 +104,7 @@ TEST_F(HttpClientBody, BrokenAnswers) {
          }) {
         EXPECT_EQ(error_for(answer).code(), "http.protocol") << answer;
     }
-    const auto large = error_for(
-        "HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') + "\r\nContent-Length: 0\r\n\r\n"
-    );
+    const auto large = error_for("HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') + "\r\nContent-Length: 0\r\n\r\n");
     EXPECT_EQ(large.code(), "http.protocol");
     EXPECT_NE(large.message().find("too large"), std::string::npos) << large.what();
 }
@@ -127,9 +115,7 @@ TEST_F(HttpClientBody, MaxBody) {
         test::send_text(fd, with_length("", std::string(1001, 'x')));
     });
     HttpClient client;
-    EXPECT_EQ(
-        error_of([&] { client.fetch(get(server.url()), never_stop, 1000); }).code(), "http.protocol"
-    );
+    EXPECT_EQ(error_of([&] { client.fetch(get(server.url()), never_stop, 1000); }).code(), "http.protocol");
 }
 
 TEST_F(HttpClientBody, Gzip) {
@@ -141,9 +127,7 @@ TEST_F(HttpClientBody, Gzip) {
     const std::string head = "Content-Encoding: gzip\r\n";
     EXPECT_TRUE(gzip(text).size() > 400'000);
     const OneShotServer server([&](int fd) {
-        EXPECT_NE(
-            test::read_until(fd, "\r\n\r\n").find("Accept-Encoding: gzip"), std::string::npos
-        );
+        EXPECT_NE(test::read_until(fd, "\r\n\r\n").find("Accept-Encoding: gzip"), std::string::npos);
         test::send_text(fd, with_length(head, gzip(text) + gzip("second member")));
     });
     auto request = get(server.url());
@@ -152,18 +136,13 @@ TEST_F(HttpClientBody, Gzip) {
 
     const auto packed = gzip("some text");
     for (std::size_t size = 1; size < packed.size(); ++size) {  // framed well, compressed badly
-        EXPECT_EQ(
-            error_of([&] { reply_for(with_length(head, packed.substr(0, size)), ask); }).code(),
-            "http.protocol"
-        ) << size;
+        EXPECT_EQ(error_of([&] { reply_for(with_length(head, packed.substr(0, size)), ask); }).code(), "http.protocol")
+            << size;
     }
     auto wrong = packed;
     wrong[wrong.size() - 6] ^= 1;  // the CRC
     EXPECT_EQ(error_of([&] { reply_for(with_length(head, wrong), ask); }).code(), "http.protocol");
-    EXPECT_EQ(
-        error_of([&] { reply_for(with_length("Content-Encoding: br\r\n", "x"), ask); }).code(),
-        "http.protocol"
-    );
+    EXPECT_EQ(error_of([&] { reply_for(with_length("Content-Encoding: br\r\n", "x"), ask); }).code(), "http.protocol");
     EXPECT_EQ(reply_for(with_length("", "plain"), ask).body, "plain");
 }
 

@@ -24,14 +24,11 @@ using test::text;
 TEST(HttpServer, Limits) {
     auto chosen = options();
     chosen.body_limit = 1000;
-    HttpServer server(chosen, [](const Request& request) {
-        return text(std::to_string(request.body.size()));
-    });
+    HttpServer server(chosen, [](const Request& request) { return text(std::to_string(request.body.size())); });
     const auto status_of = [&](const std::string& request) {
         RawClient client(server.port());
         const auto answer = client.ask(request);
-        EXPECT_TRUE(answer.status < 400 || answer.body.find("\"hint\":") != std::string::npos)
-            << answer.body;
+        EXPECT_TRUE(answer.status < 400 || answer.body.find("\"hint\":") != std::string::npos) << answer.body;
         return answer.status;
     };
     const std::string post = "POST / HTTP/1.1\r\nHost: h\r\n";
@@ -41,24 +38,16 @@ TEST(HttpServer, Limits) {
     EXPECT_EQ(status_of(post + "Content-Length: 1000\r\n\r\n" + std::string(1000, 'b')), 200);
     EXPECT_EQ(status_of(post + "Content-Length: 1001\r\n\r\n" + std::string(1001, 'b')), 413);
     EXPECT_EQ(
-        status_of(
-            post + "Transfer-Encoding: chunked\r\n\r\n3E8\r\n" + std::string(1000, 'b') +
-            "\r\n0\r\n\r\n"
-        ),
-        200
+        status_of(post + "Transfer-Encoding: chunked\r\n\r\n3E8\r\n" + std::string(1000, 'b') + "\r\n0\r\n\r\n"), 200
     );
     EXPECT_EQ(
         status_of(
-            post + "Transfer-Encoding: chunked\r\n\r\n3E8\r\n" + std::string(1000, 'b') +
-            "\r\n1\r\nx\r\n0\r\n\r\n"
+            post + "Transfer-Encoding: chunked\r\n\r\n3E8\r\n" + std::string(1000, 'b') + "\r\n1\r\nx\r\n0\r\n\r\n"
         ),
         413
     );
     EXPECT_EQ(
-        status_of(
-            post + "Transfer-Encoding: chunked\r\n\r\n3;" + std::string(300'000, 'e') +
-            "\r\nabc\r\n0\r\n\r\n"
-        ),
+        status_of(post + "Transfer-Encoding: chunked\r\n\r\n3;" + std::string(300'000, 'e') + "\r\nabc\r\n0\r\n\r\n"),
         400
     );
 }
@@ -68,8 +57,7 @@ TEST(HttpServer, TheAnswerToALargeRefusedBodyArrives) {
     RawClient client(server.port());
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\n");
     for (int i = 0; i < 100; ++i) {
-        client.send(std::string(64 * 1024, 'b')
-        );  // a client that does not listen before it has sent
+        client.send(std::string(64 * 1024, 'b'));  // a client that does not listen before it has sent
     }
     EXPECT_EQ(client.answer().status, 413);
 }
@@ -78,8 +66,7 @@ TEST(HttpServer, SlowClientsAreAnswered408) {
     auto chosen = options();
     chosen.header_timeout = 40ms;
     chosen.body_timeout = 40ms;
-    const auto server =
-        std::make_unique<HttpServer>(chosen, [](const Request&) { return text("x"); });
+    const auto server = std::make_unique<HttpServer>(chosen, [](const Request&) { return text("x"); });
     RawClient head(server->port());
     head.send("GET / HTTP/1.1\r\nHo");
     EXPECT_EQ(head.answer().status, 408);
@@ -178,8 +165,7 @@ TEST(HttpServer, ConnectionsAboveTheLimit) {
     EXPECT_TRUE(three.ended());
     one.hang_up();
     int status = 503;
-    for (int i = 0; i < 10'000 && status == 503;
-         ++i) {  // until the server has seen the end of the first
+    for (int i = 0; i < 10'000 && status == 503; ++i) {  // until the server has seen the end of the first
         RawClient four(server->port());
         four.send(get("/"));
         status = four.answer().status;
@@ -233,8 +219,7 @@ TEST(HttpServerStop, CutsAtTheEndOfTheGrace) {
 
 TEST(HttpServerStop, UnderLoad) {
     for (int round = 0; round < 10; ++round) {
-        auto server =
-            std::make_unique<HttpServer>(options(), [](const Request&) { return text("x"); });
+        auto server = std::make_unique<HttpServer>(options(), [](const Request&) { return text("x"); });
         std::vector<std::thread> threads;
         std::latch going(8);
         for (int t = 0; t < 8; ++t) {

@@ -41,8 +41,7 @@ TEST(HttpServer, RequestAsTheHandlerSeesIt) {
     EXPECT_EQ(seen.method, "POST");
     EXPECT_EQ(seen.target, "/api/caf%C3%A9/a%20b/?x=1+2&y=%26&y=&z");
     EXPECT_EQ(seen.path, "/api/caf\xC3\xA9/a b/");
-    const std::vector<std::pair<std::string, std::string>> query = {
-        {"x", "1 2"}, {"y", "&"}, {"y", ""}, {"z", ""}};
+    const std::vector<std::pair<std::string, std::string>> query = {{"x", "1 2"}, {"y", "&"}, {"y", ""}, {"z", ""}};
     EXPECT_EQ(seen.query, query);
     EXPECT_EQ(*seen.parameter("y"), "&");
     EXPECT_EQ(seen.headers.get("x-key"), "v");
@@ -92,12 +91,7 @@ TEST(HttpServer, KeepAliveAndPipeliningInOrder) {
 
 TEST(HttpServer, AnswersWithoutBody) {
     HttpServer server(options(), [](const Request& request) {
-        auto out = text(
-            "seven..",
-            request.path == "/204"   ? 204
-            : request.path == "/304" ? 304
-                                     : 200
-        );
+        auto out = text("seven..", request.path == "/204" ? 204 : request.path == "/304" ? 304 : 200);
         return out;
     });
     RawClient client(server.port());
@@ -152,12 +146,10 @@ TEST(HttpServer, MalformedRequests) {
     for (const auto& request : corpus) {
         RawClient client(server.port());
         const auto answer = client.ask(request);
-        EXPECT_TRUE(answer.status == 400 || answer.status == 505)
-            << answer.status << " for " << request;
+        EXPECT_TRUE(answer.status == 400 || answer.status == 505) << answer.status << " for " << request;
         EXPECT_TRUE(answer.has("Content-Type: application/problem+json\r\n")) << request;
         EXPECT_TRUE(answer.has("Connection: close\r\n")) << request;
-        EXPECT_NE(answer.body.find("\"code\":\"api.bad_request\""), std::string::npos)
-            << answer.body;
+        EXPECT_NE(answer.body.find("\"code\":\"api.bad_request\""), std::string::npos) << answer.body;
         client.end();
         EXPECT_TRUE(client.ended()) << request;
     }
@@ -167,10 +159,9 @@ TEST(HttpServer, MalformedRequests) {
 TEST(HttpServer, PathsThatAreNotInNormalForm) {
     HttpServer server(options(), [](const Request& request) { return text(request.path); });
     for (const char* path :
-         {"/a/../b", "/..",     "/.",     "/a/./b",   "/%2e%2e/etc", "/a/%2E",
-          "//a",     "/a//b",   "/a%2Fb", "/a%5Cb",   "/a\\b",       "/a%00b",
-          "/a%0Ab",  "/a%7F",   "/%",     "/%2",      "/%zz",        "/%ff",
-          "/a#b",    "/%c0%af", "/x?a=%", "/x?a=%ff", "/x?a=%00",    "/caf\xC3\xA9"}) {
+         {"/a/../b", "/..",    "/.",    "/a/./b",  "/%2e%2e/etc", "/a/%2E",   "//a",      "/a//b",
+          "/a%2Fb",  "/a%5Cb", "/a\\b", "/a%00b",  "/a%0Ab",      "/a%7F",    "/%",       "/%2",
+          "/%zz",    "/%ff",   "/a#b",  "/%c0%af", "/x?a=%",      "/x?a=%ff", "/x?a=%00", "/caf\xC3\xA9"}) {
         RawClient client(server.port());
         const auto answer = client.ask(get(path));
         EXPECT_EQ(answer.status, 400) << path << " was read as " << answer.body;
@@ -234,9 +225,7 @@ TEST(HttpServer, BrokenHandlers) {
 TEST(HttpServer, SixtyFourClientsAtOnce) {
     auto chosen = options();
     chosen.io_threads = 2;
-    HttpServer server(chosen, [](const Request& request) {
-        return text(request.path + request.body);
-    });
+    HttpServer server(chosen, [](const Request& request) { return text(request.path + request.body); });
     std::vector<std::thread> threads;
     std::atomic<int> right{0};
     std::latch all_connected(64);
@@ -246,9 +235,7 @@ TEST(HttpServer, SixtyFourClientsAtOnce) {
             all_connected.arrive_and_wait();
             for (int i = 0; i < 50; ++i) {
                 const auto path = "/" + std::to_string(t) + "-" + std::to_string(i);
-                const auto answer = client.ask(
-                    "POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
-                );
+                const auto answer = client.ask("POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
                 right.fetch_add(answer.status == 200 && answer.body == path + "abc" ? 1 : 0);
             }
         });

@@ -82,21 +82,18 @@ public:
         name.sin_family = AF_INET;
         name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof name;
-        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), size) != 0 ||
-            ::listen(fd_.get(), backlog) != 0 ||
+        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), size) != 0 || ::listen(fd_.get(), backlog) != 0 ||
             ::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
             throw std::runtime_error("cannot listen");
         }
         address_ = {"127.0.0.1", ntohs(name.sin_port), {}};
     }
 
-    explicit Listener(const std::string& path)
-        : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    explicit Listener(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_un name{};
         name.sun_family = AF_UNIX;
         std::strncpy(name.sun_path, path.c_str(), sizeof name.sun_path - 1);
-        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
-            ::listen(fd_.get(), 8) != 0) {
+        if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 || ::listen(fd_.get(), 8) != 0) {
             throw std::runtime_error("cannot listen");
         }
         address_ = {{}, 0, path};
@@ -106,9 +103,7 @@ public:
 
     const Address& address() const { return address_; }
 
-    std::string url(const std::string& path = "/") const {
-        return "http://" + address_.text() + path;
-    }
+    std::string url(const std::string& path = "/") const { return "http://" + address_.text() + path; }
 
     int fd() const { return fd_.get(); }
 

@@ -46,9 +46,7 @@ public:
     void hang_up() { stream_.close(); }
 
     // Without reading anything: the server has reset the connection.
-    bool was_reset() const {
-        return wait_for(stream_.fd(), 0, soon(), StopToken()) == Ready::ready;
-    }
+    bool was_reset() const { return wait_for(stream_.fd(), 0, soon(), StopToken()) == Ready::ready; }
 
     // Reads until `mark` was seen or the server ended; returns what came, with the mark.
     std::string read_until(const std::string& mark) {
@@ -69,8 +67,7 @@ public:
         out.head = read_until("\r\n\r\n");
         out.status = out.head.size() > 12 ? std::stoi(out.head.substr(9, 3)) : 0;
         const auto at = out.head.find("Content-Length: ");
-        const std::size_t size =
-            at == std::string::npos || !body_follows ? 0 : std::stoul(out.head.substr(at + 16));
+        const std::size_t size = at == std::string::npos || !body_follows ? 0 : std::stoul(out.head.substr(at + 16));
         while (buffer_.size() < size && fill()) {
         }
         out.body = take(std::min(size, buffer_.size()));

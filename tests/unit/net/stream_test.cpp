@@ -37,8 +37,7 @@ TEST(Stream, EchoOverTcp) {
 
 TEST(Stream, LocalhostNeedsNoResolver) {
     OneShotServer server([](int fd) { test::send_text(fd, "x"); });
-    auto stream =
-        Stream::connect({"localhost", server.address().port, {}}, nullptr, soon(), never_stop);
+    auto stream = Stream::connect({"localhost", server.address().port, {}}, nullptr, soon(), never_stop);
     EXPECT_EQ(read_exactly(stream, 2), "x");
 }
 
@@ -81,9 +80,7 @@ TEST(Stream, GatheredWritesArriveInOrderThroughAFullSocket) {
     }
     std::vector<std::string> parts;
     for (int i = 0; i < 1000; ++i) {
-        parts.push_back(
-            std::to_string(i) + std::string(static_cast<std::size_t>(i % 7) * 1000, 'x')
-        );
+        parts.push_back(std::to_string(i) + std::string(static_cast<std::size_t>(i % 7) * 1000, 'x'));
     }
     const std::vector<std::string_view> views(parts.begin(), parts.end());
     for (const auto& part : parts) {
@@ -107,15 +104,11 @@ TEST(Stream, NonBlockingFormsTellNothingFromEnd) {
     EXPECT_EQ(stream.read_available(space, sizeof space), std::nullopt);
     peer.reset();
     EXPECT_EQ(stream.read_available(space, sizeof space), 0u);
-    EXPECT_EQ(
-        error_of([&] { stream.write_all("x", soon(), never_stop); }).code(), "net.closed"
-    );  // and no SIGPIPE
+    EXPECT_EQ(error_of([&] { stream.write_all("x", soon(), never_stop); }).code(), "net.closed");  // and no SIGPIPE
     stream.close();
     stream.close();
     EXPECT_EQ(stream.fd(), -1);
-    EXPECT_EQ(
-        error_of([&] { stream.read_some(space, 1, soon(), never_stop); }).code(), "net.closed"
-    );
+    EXPECT_EQ(error_of([&] { stream.read_some(space, 1, soon(), never_stop); }).code(), "net.closed");
 }
 
 TEST(Stream, ReadDeadline) {
@@ -124,8 +117,7 @@ TEST(Stream, ReadDeadline) {
     auto stream = Stream::adopt(pair[0], "cache:6379");
     const Fd peer(pair[1]);
     char byte = 0;
-    const auto error =
-        error_of([&] { stream.read_some(&byte, 1, Deadline::in(20ms), never_stop); });
+    const auto error = error_of([&] { stream.read_some(&byte, 1, Deadline::in(20ms), never_stop); });
     EXPECT_EQ(error.code(), "net.timeout");
     EXPECT_EQ(error.kind(), ErrorKind::transient);
     EXPECT_NE(error.message().find("cache:6379"), std::string::npos);
@@ -137,10 +129,7 @@ TEST(Stream, WriteDeadline) {
     auto stream = Stream::adopt(pair[0], "pair");
     const Fd peer(pair[1]);
     const std::string much(8 * 1024 * 1024, 'a');
-    EXPECT_EQ(
-        error_of([&] { stream.write_all(much, Deadline::in(20ms), never_stop); }).code(),
-        "net.timeout"
-    );
+    EXPECT_EQ(error_of([&] { stream.write_all(much, Deadline::in(20ms), never_stop); }).code(), "net.timeout");
 }
 
 TEST(Stream, StopWhileReadingAndWritingIsImmediate) {
@@ -150,26 +139,15 @@ TEST(Stream, StopWhileReadingAndWritingIsImmediate) {
     const Fd peer(pair[1]);
     char byte = 0;
     EXPECT_LT(
-        seconds_to_stop([&](const StopToken& stop) {
-            stream.read_some(&byte, 1, Deadline::never(), stop);
-        }),
-        1.0
+        seconds_to_stop([&](const StopToken& stop) { stream.read_some(&byte, 1, Deadline::never(), stop); }), 1.0
     );
     const std::string much(8 * 1024 * 1024, 'a');
-    EXPECT_LT(
-        seconds_to_stop([&](const StopToken& stop) {
-            stream.write_all(much, Deadline::never(), stop);
-        }),
-        1.0
-    );
+    EXPECT_LT(seconds_to_stop([&](const StopToken& stop) { stream.write_all(much, Deadline::never(), stop); }), 1.0);
     // Data that never ends does not outrun a stop.
     StopSource stopped;
     stopped.request_stop("gone");
     test::send_text(peer.get(), "x");
-    EXPECT_EQ(
-        error_of([&] { stream.read_some(&byte, 1, soon(), stopped.token()); }).code(),
-        "net.cancelled"
-    );
+    EXPECT_EQ(error_of([&] { stream.read_some(&byte, 1, soon(), stopped.token()); }).code(), "net.cancelled");
 }
 
 // A listener whose backlog is full leaves further connects hanging, as an unreachable host does.
@@ -193,15 +171,11 @@ struct FullBacklog {
 TEST(Stream, ConnectDeadlineAndStop) {
     const FullBacklog full;
     const auto& address = full.listener.address();
-    const auto error =
-        error_of([&] { Stream::connect(address, nullptr, Deadline::in(30ms), never_stop); });
+    const auto error = error_of([&] { Stream::connect(address, nullptr, Deadline::in(30ms), never_stop); });
     EXPECT_EQ(error.code(), "net.timeout") << error.what();
     EXPECT_NE(error.message().find(address.text()), std::string::npos);
     EXPECT_LT(
-        seconds_to_stop([&](const StopToken& stop) {
-            Stream::connect(address, nullptr, Deadline::never(), stop);
-        }),
-        1.0
+        seconds_to_stop([&](const StopToken& stop) { Stream::connect(address, nullptr, Deadline::never(), stop); }), 1.0
     );
 }
 
@@ -244,16 +218,8 @@ TEST(Resolve, AbandonsAStuckResolver) {
         return Lookup{};
     };
     const Address address{"stuck.example", 1, {}};
-    EXPECT_EQ(
-        error_of([&] { resolve(address, Deadline::in(20ms), never_stop, stuck); }).code(),
-        "net.timeout"
-    );
-    EXPECT_LT(
-        seconds_to_stop([&](const StopToken& stop) {
-            resolve(address, Deadline::never(), stop, stuck);
-        }),
-        1.0
-    );
+    EXPECT_EQ(error_of([&] { resolve(address, Deadline::in(20ms), never_stop, stuck); }).code(), "net.timeout");
+    EXPECT_LT(seconds_to_stop([&](const StopToken& stop) { resolve(address, Deadline::never(), stop, stuck); }), 1.0);
     EXPECT_EQ(gate->left.load(), 0);
     gate->open.set_value();  // the two threads end by themselves
 }

@@ -23,17 +23,10 @@ using test::soon;
 
 class StreamTls : public ::testing::Test {
 protected:
-    StreamTls() : ca_(test::make_identity("test ca", "", nullptr)) {
-        test::write_cert(ca_, dir_.file("ca.pem"));
-    }
+    StreamTls() : ca_(test::make_identity("test ca", "", nullptr)) { test::write_cert(ca_, dir_.file("ca.pem")); }
 
     TlsOptions options() const {
-        return {
-            .ca_file = dir_.file("ca.pem"),
-            .verify = true,
-            .server_name = {},
-            .cert_file = {},
-            .key_file = {}};
+        return {.ca_file = dir_.file("ca.pem"), .verify = true, .server_name = {}, .cert_file = {}, .key_file = {}};
     }
 
     // What a client with `tls` meets at a server with `identity`.
@@ -57,9 +50,7 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
             ASSERT_GT(got, 0);
             all.append(space, static_cast<std::size_t>(got));
         }
-        ASSERT_EQ(
-            SSL_write(tls, all.data(), static_cast<int>(all.size())), static_cast<int>(all.size())
-        );
+        ASSERT_EQ(SSL_write(tls, all.data(), static_cast<int>(all.size())), static_cast<int>(all.size()));
         SSL_shutdown(tls);
     }));
     const auto tls = options();
@@ -67,8 +58,7 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
     std::string sent(size, '\0');
     std::iota(sent.begin(), sent.end(), '\0');
     const std::string_view all(sent);
-    const std::string_view pieces[] = {
-        all.substr(0, 5), all.substr(5, 2'000'000), {}, all.substr(2'000'005)};
+    const std::string_view pieces[] = {all.substr(0, 5), all.substr(5, 2'000'000), {}, all.substr(2'000'005)};
     stream.write_all(pieces, soon(), never_stop);
     EXPECT_TRUE(read_exactly(stream, size) == sent);
     char byte = 0;
@@ -77,16 +67,12 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
 
 TEST_F(StreamTls, ACutIsNotAnEnd) {
     const auto leaf = test::make_identity("leaf", "IP:127.0.0.1", &ca_);
-    const OneShotServer server(test::tls_script(leaf, [](SSL* tls, int) {
-        SSL_write(tls, "half", 4);
-    }));
+    const OneShotServer server(test::tls_script(leaf, [](SSL* tls, int) { SSL_write(tls, "half", 4); }));
     const auto tls = options();
     auto stream = Stream::connect(server.address(), &tls, soon(), never_stop);
     EXPECT_EQ(read_exactly(stream, 4), "half");
     char byte = 0;
-    EXPECT_EQ(
-        error_of([&] { stream.read_some(&byte, 1, soon(), never_stop); }).code(), "net.closed"
-    );
+    EXPECT_EQ(error_of([&] { stream.read_some(&byte, 1, soon(), never_stop); }).code(), "net.closed");
 }
 
 TEST_F(StreamTls, RefusedCertificatesArePermanent) {
@@ -126,15 +112,13 @@ TEST_F(StreamTls, ServerNameReplacesTheHost) {
 TEST_F(StreamTls, NotTlsAtAllAndMissingCaFile) {
     const auto tls = options();
     const OneShotServer server([](int fd) { test::send_text(fd, "-ERR this is not TLS\r\n"); });
-    const auto error =
-        error_of([&] { Stream::connect(server.address(), &tls, soon(), never_stop); });
+    const auto error = error_of([&] { Stream::connect(server.address(), &tls, soon(), never_stop); });
     EXPECT_EQ(error.code(), "net.tls") << error.what();
     auto missing = tls;
     missing.ca_file = dir_.file("absent.pem");
     const OneShotServer unused([](int) {});
     EXPECT_EQ(
-        error_of([&] { Stream::connect(unused.address(), &missing, soon(), never_stop); }).kind(),
-        ErrorKind::permanent
+        error_of([&] { Stream::connect(unused.address(), &missing, soon(), never_stop); }).kind(), ErrorKind::permanent
     );
 }
 
@@ -142,15 +126,12 @@ TEST_F(StreamTls, StopDuringTheHandshake) {
     const Listener silent;
     const auto tls = options();
     EXPECT_LT(
-        seconds_to_stop([&](const StopToken& stop) {
-            Stream::connect(silent.address(), &tls, Deadline::never(), stop);
-        }),
+        seconds_to_stop([&](const StopToken& stop) { Stream::connect(silent.address(), &tls, Deadline::never(), stop); }
+        ),
         1.0
     );
     EXPECT_EQ(
-        error_of([&] { Stream::connect(silent.address(), &tls, Deadline::in(20ms), never_stop); }
-        ).code(),
-        "net.timeout"
+        error_of([&] { Stream::connect(silent.address(), &tls, Deadline::in(20ms), never_stop); }).code(), "net.timeout"
     );
 }
 

@@ -1,13 +1,13 @@
 // Random damage to a valid file: the parser must answer with problems, never with an exception or a crash.
+#include "pipeline/parse.hpp"
+#include "test_registry.hpp"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <random>
-
-#include "pipeline/parse.hpp"
-#include "test_registry.hpp"
 
 namespace headrace::pipeline {
 namespace {
@@ -34,8 +34,9 @@ limits: { memory: 32MiB }
 )";
 
 std::string damage(std::string text, std::mt19937_64& random) {
-    static constexpr std::string_view bits[] = {"\n", "\t", ": ", "- ", "{", "}", "[", "]", "\"", "'", "|", ">", "&a ", "*a", "!x ", "#",
-                                                "? ", "---\n", "...\n", "%YAML 9\n", "\\x00", "\xff", "\xe2\x82", "<<", "  ", ",", "~"};
+    static constexpr std::string_view bits[] = {
+        "\n",  "\t", ": ", "- ",    "{",     "}",         "[",     "]",    "\"",       "'",  "|",  ">", "&a ", "*a",
+        "!x ", "#",  "? ", "---\n", "...\n", "%YAML 9\n", "\\x00", "\xff", "\xe2\x82", "<<", "  ", ",", "~"};
     const auto at = [&] { return random() % (text.size() + 1); };
     for (auto count = 1 + random() % 4; count > 0; --count) {
         switch (random() % 6) {
@@ -59,7 +60,11 @@ std::string damage(std::string text, std::mt19937_64& random) {
             default: {
                 const auto from = at();
                 const auto to = std::min(text.size(), from + random() % 30);
-                std::shuffle(text.begin() + static_cast<std::ptrdiff_t>(from), text.begin() + static_cast<std::ptrdiff_t>(to), random);
+                std::shuffle(
+                    text.begin() + static_cast<std::ptrdiff_t>(from),
+                    text.begin() + static_cast<std::ptrdiff_t>(to),
+                    random
+                );
             }
         }
     }
@@ -77,7 +82,8 @@ TEST(Fuzz, DamagedFilesAreProblemsAndNothingElse) {
     for (int i = 0; i < 4000; ++i) {
         const auto text = damage(valid, random);
         const bool as_defaults = i % 8 == 0;
-        const auto result = as_defaults ? parse_definition(valid, "f.yaml", registry, text) : parse_definition(text, "f.yaml", registry);
+        const auto result = as_defaults ? parse_definition(valid, "f.yaml", registry, text)
+                                        : parse_definition(text, "f.yaml", registry);
         const auto lines = std::count(text.begin(), text.end(), '\n') + 2;
         for (const auto& problem : result.problems) {
             ASSERT_GE(problem.place.line, 1) << text;

@@ -1,8 +1,8 @@
-#include <gtest/gtest.h>
-
 #include "pipeline/parse.hpp"
 #include "pipeline/yaml.hpp"
 #include "test_registry.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::pipeline {
 namespace {
@@ -20,7 +20,9 @@ TEST(JsonSchema, DescribesTheRegistry) {
     EXPECT_EQ(source.find("properties")->find("type")->find("const")->text, "clickhouse");
     EXPECT_EQ(source.find("required")->items.size(), 3u) << "type, credential, query";
     EXPECT_EQ(source.find("additionalProperties")->text, "false");
-    EXPECT_EQ(source.find("properties")->find("timeout")->find("description")->text, "Time for the query. Default: 5m.");
+    EXPECT_EQ(
+        source.find("properties")->find("timeout")->find("description")->text, "Time for the query. Default: 5m."
+    );
     const auto& sink = root.find("$defs")->find("sink")->find("oneOf")->items.at(0);
     EXPECT_EQ(sink.find("properties")->find("as")->find("enum")->items.size(), 5u);
 }

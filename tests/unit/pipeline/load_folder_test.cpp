@@ -1,12 +1,12 @@
-#include <gtest/gtest.h>
-
-#include <filesystem>
-#include <fstream>
-
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "pipeline/parse.hpp"
 #include "test_registry.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
 
 namespace headrace::pipeline {
 namespace {
@@ -16,9 +16,11 @@ namespace fs = std::filesystem;
 class LoadFolder : public testing::Test {
 protected:
     void SetUp() override { fs::create_directories(folder_); }
+
     void TearDown() override { fs::remove_all(folder_); }
 
     void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
+
     static std::string valid(const std::string& name) {
         return "name: " + name + "\nsource: {type: http, url: u}\nsinks: {type: redis, as: json}\n";
     }

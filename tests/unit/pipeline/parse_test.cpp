@@ -1,8 +1,8 @@
 #include "pipeline/parse.hpp"
 
-#include <gtest/gtest.h>
-
 #include "test_registry.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::pipeline {
 namespace {
@@ -67,7 +67,8 @@ ParseResult parse(std::string_view text, std::string_view defaults = "") {
 
 // A valid file with one line replaced or added.
 std::string with(std::string_view extra) {
-    return "name: shop.prices\nsource: {type: clickhouse, credential: c, query: select 1}\nsinks: {type: redis, as: json}\n" +
+    return "name: shop.prices\nsource: {type: clickhouse, credential: c, query: select 1}\nsinks: {type: redis, as: "
+           "json}\n" +
            std::string(extra);
 }
 
@@ -155,8 +156,10 @@ TEST(Parse, Columns) {
 }
 
 TEST(Parse, WrongColumns) {
-    const auto text = problems_of(with("columns:\n  a: int\n  b: strng\n  c: decimal(2,5)\n  d: string(10)\n  e: [x]\n  f: decimal(99)\n"
-                                       "  g: decimal(12\n  h: zzz\n"));
+    const auto text = problems_of(
+        with("columns:\n  a: int\n  b: strng\n  c: decimal(2,5)\n  d: string(10)\n  e: [x]\n  f: decimal(99)\n"
+             "  g: decimal(12\n  h: zzz\n")
+    );
     EXPECT_NE(text.find("prices.yaml:5:6: `columns.a`: unknown type `int`; did you mean `int64`?"), text.npos) << text;
     EXPECT_NE(text.find("yaml:6:6: `columns.b`: unknown type `strng`; did you mean `string`?"), text.npos) << text;
     EXPECT_NE(text.find("yaml:7:6: `columns.c` must look like decimal(12,2)"), text.npos) << text;
@@ -174,7 +177,10 @@ TEST(Parse, ShortScheduleAndNone) {
     EXPECT_EQ(d.definition.schedule->timezone, "UTC");
     EXPECT_EQ(d.definition.schedule->overlap, schedule::Overlap::skip);
     EXPECT_FALSE(parse(with("")).definition.schedule);
-    EXPECT_NE(problems_of(with("schedule:\n")).find("`schedule` must be a map (`key: value` lines), found nothing"), std::string::npos);
+    EXPECT_NE(
+        problems_of(with("schedule:\n")).find("`schedule` must be a map (`key: value` lines), found nothing"),
+        std::string::npos
+    );
 }
 
 TEST(Parse, EveryProblemAtOnceWithItsPlace) {
@@ -203,21 +209,27 @@ pipelines/shop.prices.yaml:11:23: unknown key `backof` in `retry`; did you mean 
 }
 
 TEST(Parse, Schedules) {
-    const auto text = problems_of(with("schedule:\n  cron: 61 * * * *\n  timezone: Europe/Kiew\n  overlap: queue_one\n  catchup: lst\n"
-                                       "  jitter: 2h\n"));
+    const auto text = problems_of(
+        with("schedule:\n  cron: 61 * * * *\n  timezone: Europe/Kiew\n  overlap: queue_one\n  catchup: lst\n"
+             "  jitter: 2h\n")
+    );
     EXPECT_NE(text.find("yaml:5:9: "), text.npos) << text;
     EXPECT_NE(text.find("yaml:6:13: "), text.npos) << text;
-    EXPECT_NE(text.find("yaml:7:12: `schedule.overlap` must be `skip`, `queue` or `cancel_old`, found `queue_one`; did you mean `queue`?"),
-              text.npos)
-        << text;
+    EXPECT_NE(
+        text.find("yaml:7:12: `schedule.overlap` must be `skip`, `queue` or `cancel_old`, found `queue_one`; did you "
+                  "mean `queue`?"),
+        text.npos
+    ) << text;
     EXPECT_NE(text.find("found `lst`; did you mean `last`?"), text.npos) << text;
     EXPECT_NE(text.find("`schedule.jitter` must be 0s to 1h, found `2h`"), text.npos) << text;
     EXPECT_NE(problems_of(with("schedule: {timezone: UTC}\n")).find("`schedule` needs `cron`"), std::string::npos);
 }
 
 TEST(Parse, KeysInTheWrongMap) {
-    const auto text = problems_of("name: shop.prices\ncron: \"* * * * *\"\nsource:\n  type: http\n  url: http://x\n  retry: {}\n"
-                                  "sinks: {type: redis, as: json}\n");
+    const auto text = problems_of(
+        "name: shop.prices\ncron: \"* * * * *\"\nsource:\n  type: http\n  url: http://x\n  retry: {}\n"
+        "sinks: {type: redis, as: json}\n"
+    );
     EXPECT_NE(text.find(":2:1: unknown key `cron`; it belongs under `schedule:`"), text.npos) << text;
     EXPECT_NE(text.find(":6:3: unknown key `retry` in `source`; it belongs to the top of the file"), text.npos) << text;
 }
@@ -227,8 +239,10 @@ TEST(Parse, WhatIsMissing) {
     EXPECT_NE(text.find("`name` is missing; write `name: shop.prices`"), text.npos) << text;
     EXPECT_NE(text.find("`source` is missing"), text.npos) << text;
     EXPECT_NE(text.find("`sinks` is missing"), text.npos) << text;
-    const auto parts = problems_of("name: shop.prices\nsource: {type: clickhouse}\nsinks: [{type: redis}, {as: json}]\n"
-                                   "checks: [min_rows, {min_rows: 1, max_drop: 1%}, 5]\ntransform: {drop: [a]}\n");
+    const auto parts = problems_of(
+        "name: shop.prices\nsource: {type: clickhouse}\nsinks: [{type: redis}, {as: json}]\n"
+        "checks: [min_rows, {min_rows: 1, max_drop: 1%}, 5]\ntransform: {drop: [a]}\n"
+    );
     EXPECT_NE(parts.find(":2:16: `source` of type clickhouse needs `credential: <name>`"), parts.npos) << parts;
     EXPECT_NE(parts.find("`source` of type clickhouse needs `query`: The SELECT."), parts.npos) << parts;
     EXPECT_NE(parts.find("`sinks[0]` of type redis needs `as`"), parts.npos) << parts;
@@ -244,30 +258,47 @@ TEST(Parse, EmptyFilesAndOtherShapes) {
     EXPECT_NE(problems_of("# only a remark\n").find("the file is empty"), std::string::npos);
     EXPECT_NE(problems_of("- a\n- b\n").find("a pipeline is a map (`name: …`), found a list"), std::string::npos);
     EXPECT_NE(problems_of("hello").find("found `hello`"), std::string::npos);
-    EXPECT_NE(problems_of(with("sinks: []\n")).find("`sinks` is written twice; the first is on line 3"), std::string::npos);
-    EXPECT_NE(problems_of("name: shop.prices\nsource: {type: http, url: u}\nsinks: []\n").find("found an empty list"), std::string::npos);
+    EXPECT_NE(
+        problems_of(with("sinks: []\n")).find("`sinks` is written twice; the first is on line 3"), std::string::npos
+    );
+    EXPECT_NE(
+        problems_of("name: shop.prices\nsource: {type: http, url: u}\nsinks: []\n").find("found an empty list"),
+        std::string::npos
+    );
 }
 
 TEST(Parse, TwoSinksMustNotShareAnOutput) {
-    const auto text = problems_of("name: shop.prices\nsource: {type: http, url: u}\nsinks:\n  - {type: redis, as: json}\n"
-                                  "  - {type: redis, as: set, key: cache:shop.prices}\n");
-    EXPECT_NE(text.find(":5:5: sinks[0] and sinks[1] write to the same output, redis:cache:shop.prices"), text.npos) << text;
+    const auto text = problems_of(
+        "name: shop.prices\nsource: {type: http, url: u}\nsinks:\n  - {type: redis, as: json}\n"
+        "  - {type: redis, as: set, key: cache:shop.prices}\n"
+    );
+    EXPECT_NE(text.find(":5:5: sinks[0] and sinks[1] write to the same output, redis:cache:shop.prices"), text.npos)
+        << text;
 }
 
 TEST(Parse, NoSecretsInFiles) {
     for (const std::string_view line :
-         {"password: hunter2\n", "api_key: hunter2\n", "clientSecret: hunter2\n", "token: hunter2\n", "key_file: hunter2\n"}) {
+         {"password: hunter2\n",
+          "api_key: hunter2\n",
+          "clientSecret: hunter2\n",
+          "token: hunter2\n",
+          "key_file: hunter2\n"}) {
         const auto text = problems_of(with(line));
-        EXPECT_NE(text.find("no secret may be written here; store it with `headrace credential set`"), text.npos) << text;
+        EXPECT_NE(text.find("no secret may be written here; store it with `headrace credential set`"), text.npos)
+            << text;
         EXPECT_EQ(text.find("hunter2"), text.npos) << text;
     }
-    const auto in_source = problems_of("name: shop.prices\nsource: {type: http, url: \"https://u:hunter2@h/x\", password: hunter2}\n"
-                                       "sinks: {type: redis, as: json}\n");
+    const auto in_source = problems_of(
+        "name: shop.prices\nsource: {type: http, url: \"https://u:hunter2@h/x\", password: hunter2}\n"
+        "sinks: {type: redis, as: json}\n"
+    );
     EXPECT_NE(in_source.find("this looks like a secret"), in_source.npos) << in_source;
     EXPECT_NE(in_source.find("`password`: no secret may be written here"), in_source.npos) << in_source;
     EXPECT_EQ(in_source.find("hunter2"), in_source.npos) << in_source;
-    const auto header = problems_of("name: shop.prices\nsource: {type: http, url: u, headers: {Authorization: Bearer hunter2hunter2}}\n"
-                                    "sinks: {type: redis, as: json}\n");
+    const auto header = problems_of(
+        "name: shop.prices\nsource: {type: http, url: u, headers: {Authorization: Bearer hunter2hunter2}}\n"
+        "sinks: {type: redis, as: json}\n"
+    );
     EXPECT_NE(header.find("`source.headers.Authorization`: no secret"), header.npos) << header;
     EXPECT_EQ(header.find("hunter2"), header.npos) << header;
     const auto wrong_type = problems_of(with("timeout: https://u:hunter2@h/\n"));
@@ -275,12 +306,15 @@ TEST(Parse, NoSecretsInFiles) {
 }
 
 TEST(Parse, ColumnsMayBeNamedLikeSecrets) {
-    const auto result = parse(with("columns: {password: string, token: string}\ntransform: [{rename: {token: t}}, {drop: [password]}]\n"));
+    const auto result =
+        parse(with("columns: {password: string, token: string}\ntransform: [{rename: {token: t}}, {drop: [password]}]\n"
+        ));
     EXPECT_TRUE(result.ok()) << all(result);
 }
 
 TEST(Parse, Defaults) {
-    const auto defaults = "retry: {attempts: 7, backoff: 1m}\ntimeout: 3m\nowner: team\nschedule: {timezone: Europe/Kyiv}\n";
+    const auto defaults =
+        "retry: {attempts: 7, backoff: 1m}\ntimeout: 3m\nowner: team\nschedule: {timezone: Europe/Kyiv}\n";
     const auto plain = parse(with(""), defaults);
     ASSERT_TRUE(plain.ok()) << all(plain);
     EXPECT_EQ(plain.definition.retry.attempts, 7);
@@ -293,14 +327,19 @@ TEST(Parse, Defaults) {
     EXPECT_EQ(own.definition.retry.backoff, 1min);
     EXPECT_EQ(own.definition.schedule->timezone, "Europe/Kyiv");
     EXPECT_EQ(own.definition.owner, "me");
-    EXPECT_EQ(parse(with("schedule: {cron: \"0 * * * *\", timezone: UTC}\n"), defaults).definition.schedule->timezone, "UTC");
+    EXPECT_EQ(
+        parse(with("schedule: {cron: \"0 * * * *\", timezone: UTC}\n"), defaults).definition.schedule->timezone, "UTC"
+    );
 }
 
 TEST(Parse, WrongDefaultsNameTheirOwnFileOnce) {
-    const auto text = problems_of(with(""), "timeout: 5\nsource: {}\nretry: {attempt: 3}\nschedule: {cron: x, timezone: Mars/One}\n");
+    const auto text =
+        problems_of(with(""), "timeout: 5\nsource: {}\nretry: {attempt: 3}\nschedule: {cron: x, timezone: Mars/One}\n");
     EXPECT_NE(text.find("pipelines/_defaults.yaml:1:10: `timeout: 5` needs a unit"), text.npos) << text;
     EXPECT_NE(text.find("pipelines/_defaults.yaml:2:1: unknown key `source`"), text.npos) << text;
-    EXPECT_NE(text.find("pipelines/_defaults.yaml:3:9: unknown key `attempt` in `retry`; did you mean `attempts`?"), text.npos) << text;
+    EXPECT_NE(
+        text.find("pipelines/_defaults.yaml:3:9: unknown key `attempt` in `retry`; did you mean `attempts`?"), text.npos
+    ) << text;
     EXPECT_NE(text.find("_defaults.yaml:4:12: unknown key `cron` in `schedule`"), text.npos) << text;
     EXPECT_NE(text.find("_defaults.yaml:4:31: "), text.npos) << text;
     EXPECT_EQ(text.find("timeout: 5"), text.rfind("timeout: 5")) << text;
@@ -311,7 +350,10 @@ TEST(Parse, WrongDefaultsNameTheirOwnFileOnce) {
 TEST(Parse, NameWithoutAFile) {
     const auto result = parse_definition(with(""), "<editor>", test_registry());
     EXPECT_TRUE(result.ok()) << all(result);
-    EXPECT_NE(all(parse_definition("name: a b\n", "<editor>", test_registry())).find("`name` has 1 to 64 letters"), std::string::npos);
+    EXPECT_NE(
+        all(parse_definition("name: a b\n", "<editor>", test_registry())).find("`name` has 1 to 64 letters"),
+        std::string::npos
+    );
 }
 
 }  // namespace

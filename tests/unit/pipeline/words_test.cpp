@@ -1,7 +1,7 @@
-#include <gtest/gtest.h>
-
 #include "pipeline/secret_words.hpp"
 #include "pipeline/suggest.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::pipeline {
 namespace {
@@ -27,23 +27,57 @@ TEST(Suggest, Nearest) {
 }
 
 TEST(SecretWords, Names) {
-    for (const auto name : {"password", "PASSWORD", "db_password", "apiKey", "api-key", "X-Api-Key", "clientSecret", "private_key",
-                            "Authorization", "token", "access.token", "key_file", "serviceAccount"}) {
+    for (const auto name :
+         {"password",
+          "PASSWORD",
+          "db_password",
+          "apiKey",
+          "api-key",
+          "X-Api-Key",
+          "clientSecret",
+          "private_key",
+          "Authorization",
+          "token",
+          "access.token",
+          "key_file",
+          "serviceAccount"}) {
         EXPECT_TRUE(is_secret_name(name)) << name;
     }
-    for (const auto name : {"key", "keys", "tokens", "page_tokens", "credential", "author", "passengers", "member", "secretary", "type"}) {
+    for (const auto name :
+         {"key",
+          "keys",
+          "tokens",
+          "page_tokens",
+          "credential",
+          "author",
+          "passengers",
+          "member",
+          "secretary",
+          "type"}) {
         EXPECT_FALSE(is_secret_name(name)) << name;
     }
 }
 
 TEST(SecretWords, Values) {
-    for (const auto text : {"postgres://etl:hunter2@db/x", "see redis://:pw@h:6379 there", "Bearer abcdefghijk", "basic dXNlcjpwdw==",
-                            "-----BEGIN RSA PRIVATE KEY-----\nx", "{\"private_key\": \"x\"}", "https://h/x?a=1&api_key=zzz",
-                            "http://h/?token=1"}) {
+    for (const auto text :
+         {"postgres://etl:hunter2@db/x",
+          "see redis://:pw@h:6379 there",
+          "Bearer abcdefghijk",
+          "basic dXNlcjpwdw==",
+          "-----BEGIN RSA PRIVATE KEY-----\nx",
+          "{\"private_key\": \"x\"}",
+          "https://h/x?a=1&api_key=zzz",
+          "http://h/?token=1"}) {
         EXPECT_TRUE(is_secret_value(text)) << text;
     }
-    for (const auto text : {"https://host:8123/path?page=1", "https://user@host/x", "select '://' as a, 'x@y:z'", "bearer of news is here",
-                            "https://h/?token=&x=1", "price > 0 and token = 'a'", "https://h/a:b@c"}) {
+    for (const auto text :
+         {"https://host:8123/path?page=1",
+          "https://user@host/x",
+          "select '://' as a, 'x@y:z'",
+          "bearer of news is here",
+          "https://h/?token=&x=1",
+          "price > 0 and token = 'a'",
+          "https://h/a:b@c"}) {
         EXPECT_FALSE(is_secret_value(text)) << text;
     }
 }

@@ -29,8 +29,10 @@ TEST(Yaml, PlacesOfKeysAndValues) {
 }
 
 TEST(Yaml, KeysWrittenTwice) {
-    EXPECT_EQ(faults("a: 1\nb: {c: 1, c: 2}\na: 2\n"),
-              "2:11 `c` is written twice; the first is on line 2\n3:1 `a` is written twice; the first is on line 1\n");
+    EXPECT_EQ(
+        faults("a: 1\nb: {c: 1, c: 2}\na: 2\n"),
+        "2:11 `c` is written twice; the first is on line 2\n3:1 `a` is written twice; the first is on line 1\n"
+    );
     EXPECT_EQ(load("a: 1\na: 2\n").root.find("a")->text, "1");
 }
 
@@ -72,7 +74,8 @@ TEST(Yaml, RefusesWhatIsNotText) {
 // yaml-cpp alone would never return from these.
 TEST(Yaml, ACommaInThePlaceOfADocumentEnds) {
     EXPECT_EQ(faults("a: 1\n---\n,"), "2:1 one file holds one document; a second one starts here\n");
-    EXPECT_NE(faults("  b: 1\n,a: 1\n").find("2:1 not valid YAML: this comma"), std::string::npos) << faults("  b: 1\n,a: 1\n");
+    EXPECT_NE(faults("  b: 1\n,a: 1\n").find("2:1 not valid YAML: this comma"), std::string::npos)
+        << faults("  b: 1\n,a: 1\n");
     EXPECT_NE(faults("}\n"), "");
     EXPECT_NE(faults("a: {}}\nb: 1\n"), "");
 }
@@ -80,15 +83,25 @@ TEST(Yaml, ACommaInThePlaceOfADocumentEnds) {
 TEST(Yaml, SyntaxFaultsHaveAPlaceAndAHint) {
     EXPECT_EQ(faults("a: 1\n---\nb: 2\n").find("2:1 one file holds one document"), 0u) << faults("a: 1\n---\nb: 2\n");
     EXPECT_EQ(faults("---\na: 1\n"), "");
-    EXPECT_NE(faults("a:\n\tb: 1\n").find("line 2 is indented with a tab"), std::string::npos) << faults("a:\n\tb: 1\n");
+    EXPECT_NE(faults("a:\n\tb: 1\n").find("line 2 is indented with a tab"), std::string::npos)
+        << faults("a:\n\tb: 1\n");
     EXPECT_NE(faults("a:\n  b: 1\n\tc: 1\n").find("tab"), std::string::npos) << faults("a:\n  b: 1\n\tc: 1\n");
-    EXPECT_NE(faults("a: b: c\n").find("1:5 not valid YAML: illegal map value; a text with `: ` in it needs quotes"), std::string::npos)
-        << faults("a: b: c\n");
+    EXPECT_NE(
+        faults("a: b: c\n").find("1:5 not valid YAML: illegal map value; a text with `: ` in it needs quotes"),
+        std::string::npos
+    ) << faults("a: b: c\n");
     EXPECT_NE(faults("a: [1, 2\n").find("2:1 not valid YAML"), std::string::npos) << faults("a: [1, 2\n");
     EXPECT_NE(faults("a: 1\n  b: 2\n").find("2:"), std::string::npos) << faults("a: 1\n  b: 2\n");
-    EXPECT_EQ(load("q: |\n  select\n  \tx\n").root.find("q")->text, "select\n\tx\n") << "tabs inside of a block are text";
+    EXPECT_EQ(load("q: |\n  select\n  \tx\n").root.find("q")->text, "select\n\tx\n")
+        << "tabs inside of a block are text";
     EXPECT_EQ(load("a: 1\r\nb: 2\r\n").root.find("b")->text, "2");
-    EXPECT_EQ(load("\xEF\xBB\xBF" "a: 1\n").root.find("a")->text, "1") << "byte order mark";
+    EXPECT_EQ(
+        load("\xEF\xBB\xBF"
+             "a: 1\n")
+            .root.find("a")
+            ->text,
+        "1"
+    ) << "byte order mark";
 }
 
 }  // namespace

@@ -1,6 +1,11 @@
 // Against a scripted peer on a unix socket: what a real server does rarely or never.
 #include "redis/connection.hpp"
 
+#include "base/fd.hpp"
+#include "redis/pipeline.hpp"
+#include "redis/resp.hpp"
+#include "redis/script.hpp"
+
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -9,11 +14,6 @@
 #include <filesystem>
 #include <functional>
 #include <thread>
-
-#include "base/fd.hpp"
-#include "redis/pipeline.hpp"
-#include "redis/resp.hpp"
-#include "redis/script.hpp"
 
 using namespace headrace;
 using namespace headrace::redis;
@@ -34,7 +34,8 @@ public:
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
         path.copy(address.sun_path, sizeof address.sun_path - 1);
-        if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(listener_.get(), 1) != 0) {
+        if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+            ::listen(listener_.get(), 1) != 0) {
             throw std::runtime_error("cannot listen");
         }
         thread_ = std::thread([this] { serve(); });

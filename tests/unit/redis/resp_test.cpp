@@ -91,7 +91,9 @@ TEST(Reply, ErrorsHaveKinds) {
         return std::string(to_string(error.kind())) + " " + error.code();
     };
     EXPECT_EQ(kind_and_code("OOM command not allowed when used memory > 'maxmemory'."), "transient sink.redis_oom");
-    EXPECT_EQ(kind_and_code("ERR Error running script: OOM command not allowed when used memory"), "transient sink.redis_oom");
+    EXPECT_EQ(
+        kind_and_code("ERR Error running script: OOM command not allowed when used memory"), "transient sink.redis_oom"
+    );
     EXPECT_EQ(kind_and_code("NOAUTH Authentication required."), "unauthorized redis.auth");
     EXPECT_EQ(kind_and_code("WRONGPASS invalid username-password pair"), "unauthorized redis.auth");
     EXPECT_EQ(kind_and_code("LOADING Redis is loading the dataset in memory"), "transient redis.command");

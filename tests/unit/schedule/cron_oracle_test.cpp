@@ -37,9 +37,9 @@ struct Spec {
 
     bool day_fits(const date::year_month_day& date) const {
         const int d = static_cast<int>(static_cast<unsigned>(date.day()));
-        const int length = static_cast<int>(static_cast<unsigned>(
-            date::year_month_day_last(date.year(), date::month_day_last(date.month())).day()
-        ));
+        const int length = static_cast<int>(
+            static_cast<unsigned>(date::year_month_day_last(date.year(), date::month_day_last(date.month())).day())
+        );
         const int wd = static_cast<int>(date::weekday(local_days(date)).c_encoding());
         const bool by_day = day.count(d) > 0 || (last_day && d == length);
         const bool by_weekday = weekday.count(wd) > 0 || nth.count({wd, (d - 1) / 7 + 1}) > 0 ||
@@ -57,8 +57,7 @@ struct Spec {
             return false;
         }
         const date::year_month_day date(midnight);
-        return month.count(static_cast<int>(static_cast<unsigned>(date.month()))) > 0 &&
-               day_fits(date);
+        return month.count(static_cast<int>(static_cast<unsigned>(date.month()))) > 0 && day_fits(date);
     }
 };
 
@@ -66,9 +65,7 @@ class Generator {
 public:
     explicit Generator(unsigned seed) : random_(seed) {}
 
-    int pick(int low, int high) {
-        return low + static_cast<int>(random_() % static_cast<unsigned>(high - low + 1));
-    }
+    int pick(int low, int high) { return low + static_cast<int>(random_() % static_cast<unsigned>(high - low + 1)); }
 
     bool chance(int percent) { return pick(1, 100) <= percent; }
 
@@ -154,20 +151,17 @@ public:
     Spec spec(bool small_hours) {
         Spec s;
         bool unused = false;
-        const auto minute =
-            chance(25) ? star(0, 59, s.minute, unused) : field(0, 59, s.minute, unused, unused);
+        const auto minute = chance(25) ? star(0, 59, s.minute, unused) : field(0, 59, s.minute, unused, unused);
         std::string hour;
         if (small_hours && chance(60)) {  // where clocks change
             const int h = chance(15) ? 23 : pick(0, 3);
             s.hour.insert(h);
             hour = fmt::format("{}", h);
         } else {
-            hour = chance(25) ? star(0, 23, s.hour, s.hour_steps)
-                              : field(0, 23, s.hour, s.hour_steps, unused);
+            hour = chance(25) ? star(0, 23, s.hour, s.hour_steps) : field(0, 23, s.hour, s.hour_steps, unused);
         }
         const auto day = day_field(s);
-        const auto month =
-            chance(80) ? star(1, 12, s.month, unused) : field(1, 12, s.month, unused, unused);
+        const auto month = chance(80) ? star(1, 12, s.month, unused) : field(1, 12, s.month, unused, unused);
         const auto weekday = weekday_field(s);
         s.text = fmt::format("{} {} {} {} {}", minute, hour, day, month, weekday);
         return s;
@@ -178,12 +172,8 @@ private:
 };
 
 // All times of the rules of cron.hpp in (after, upto], found the slow way.
-std::vector<Timestamp> walk(
-    const Spec& s,
-    const date::time_zone& zone,
-    date::sys_time<minutes> after,
-    date::sys_time<minutes> upto
-) {
+std::vector<Timestamp>
+walk(const Spec& s, const date::time_zone& zone, date::sys_time<minutes> after, date::sys_time<minutes> upto) {
     const bool every_hour = s.hour.size() == 24;
     const bool fixed = !every_hour && !s.hour_steps;
     std::vector<Timestamp> out;
@@ -198,8 +188,7 @@ std::vector<Timestamp> walk(
             return date::floor<minutes>(date::local_seconds((t + offset).time_since_epoch()));
         };
         bool due = s.fits(wall(info.offset));
-        const auto seen =
-            date::floor<minutes>(date::local_seconds((info.begin + before).time_since_epoch()));
+        const auto seen = date::floor<minutes>(date::local_seconds((info.begin + before).time_since_epoch()));
         if (due && fixed && wall(info.offset) < seen) {
             due = false;  // its second time
         }
@@ -225,8 +214,7 @@ std::string list(const std::vector<Timestamp>& times) {
 
 unsigned seed_of_run() {
     const char* given = std::getenv("HEADRACE_SEED");
-    return given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10))
-                            : std::random_device{}();
+    return given != nullptr ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
 }
 
 TEST(CronOracle, AgreesMinuteByMinute) {
@@ -243,13 +231,11 @@ TEST(CronOracle, AgreesMinuteByMinute) {
     int near_change = 0;
     std::size_t times = 0;
     for (int i = 0; i < 6000; ++i) {
-        const auto& zone =
-            *zones[static_cast<std::size_t>(random.pick(0, static_cast<int>(zones.size()) - 1))];
+        const auto& zone = *zones[static_cast<std::size_t>(random.pick(0, static_cast<int>(zones.size()) - 1))];
         const bool at_change = random.chance(70);
         const auto spec = random.spec(at_change);
         auto after = date::floor<minutes>(
-            date::sys_seconds(date::sys_days(date::year(1980) / 1 / 1)) +
-            minutes(random.pick(0, 56 * 525'960))
+            date::sys_seconds(date::sys_days(date::year(1980) / 1 / 1)) + minutes(random.pick(0, 56 * 525'960))
         );
         if (at_change) {
             const auto info = zone.get_info(after);
@@ -263,27 +249,25 @@ TEST(CronOracle, AgreesMinuteByMinute) {
             cron = Cron::parse(spec.text, zone.name());
         } catch (const std::exception& e) {
             // The only reason for which a drawn expression may be refused.
-            ASSERT_NE(std::string(e.what()).find("never comes in"), std::string::npos)
-                << spec.text << ": " << e.what();
+            ASSERT_NE(std::string(e.what()).find("never comes in"), std::string::npos) << spec.text << ": " << e.what();
             continue;
         }
         const auto upto = after + days(3);
         const auto wanted = walk(spec, zone, after, upto);
         const auto got = cron->between(after, upto, 1'000'000);
-        ASSERT_TRUE(got == wanted) << "seed " << seed << " case " << i << ": " << spec.text
-                                   << " in " << zone.name() << " after " << format_rfc3339(after)
-                                   << "\n got " << list(got) << "\n want" << list(wanted);
+        ASSERT_TRUE(got == wanted) << "seed " << seed << " case " << i << ": " << spec.text << " in " << zone.name()
+                                   << " after " << format_rfc3339(after) << "\n got " << list(got) << "\n want"
+                                   << list(wanted);
         // Not chained: from anywhere between two times the next one is the same.
         for (std::size_t k = 1; k < wanted.size() && k < 4; ++k) {
             const auto gap = (wanted[k] - wanted[k - 1]).count();
-            ASSERT_EQ(cron->next(wanted[k - 1] + std::chrono::microseconds(gap / 2)), wanted[k])
-                << spec.text;
+            ASSERT_EQ(cron->next(wanted[k - 1] + std::chrono::microseconds(gap / 2)), wanted[k]) << spec.text;
         }
         ++compared;
         times += wanted.size();
     }
-    std::cout << compared << " expressions compared, " << near_change
-              << " of the starts near a clock change, " << times << " times\n";
+    std::cout << compared << " expressions compared, " << near_change << " of the starts near a clock change, " << times
+              << " times\n";
     EXPECT_GT(compared, 5700);
 }
 
@@ -311,8 +295,7 @@ TEST(CronOracle, AgreesDayByDay) {
         std::vector<Timestamp> wanted;
         for (auto d = first; d < first + days(30 * 365); d += days(1)) {
             const date::year_month_day ymd(d);
-            if (spec.month.count(static_cast<int>(static_cast<unsigned>(ymd.month()))) > 0 &&
-                spec.day_fits(ymd)) {
+            if (spec.month.count(static_cast<int>(static_cast<unsigned>(ymd.month()))) > 0 && spec.day_fits(ymd)) {
                 wanted.push_back(Timestamp(d.time_since_epoch()) + std::chrono::hours(12));
             }
         }

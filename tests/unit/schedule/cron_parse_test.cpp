@@ -60,14 +60,11 @@ TEST(CronParse, StepsAndOpenRanges) {
     EXPECT_EQ(bits(parse_cron_fields("* * */10 * *").days), (std::set<int>{1, 11, 21, 31}));
     EXPECT_EQ(bits(parse_cron_fields("* * * */5 *").months), (std::set<int>{1, 6, 11}));
     EXPECT_EQ(bits(parse_cron_fields("* * * * */2").weekdays), (std::set<int>{0, 2, 4, 6}));
-    EXPECT_EQ(
-        bits(parse_cron_fields("* * * * 1/2").weekdays), (std::set<int>{0, 1, 3, 5})
-    );  // to Sunday as 7
+    EXPECT_EQ(bits(parse_cron_fields("* * * * 1/2").weekdays), (std::set<int>{0, 1, 3, 5}));  // to Sunday as 7
 }
 
 TEST(CronParse, SundayIsZeroAndSeven) {
-    for (const auto* text :
-         {"* * * * 0", "* * * * 7", "* * * * sun", "* * * * SUN", "* * * * 7,0"}) {
+    for (const auto* text : {"* * * * 0", "* * * * 7", "* * * * sun", "* * * * SUN", "* * * * 7,0"}) {
         EXPECT_EQ(bits(parse_cron_fields(text).weekdays), (std::set<int>{0})) << text;
     }
     for (const auto* text : {"* * * * 5-7", "* * * * fri-sun", "* * * * fri-7"}) {
@@ -125,15 +122,13 @@ TEST(CronParse, HoursAreFixedSteppedOrAll) {
         const auto f = parse_cron_fields(text);
         return f.every_hour() ? 'a' : f.fixed_hours() ? 'f' : 's';
     };
-    for (const auto* text :
-         {"30 2 * * *", "*/15 2 * * *", "* 0-22 * * *", "0 1,2,5-8 * * *", "@daily"}) {
+    for (const auto* text : {"30 2 * * *", "*/15 2 * * *", "* 0-22 * * *", "0 1,2,5-8 * * *", "@daily"}) {
         EXPECT_EQ(kind(text), 'f') << text;
     }
     for (const auto* text : {"0 */2 * * *", "0 8-20/2 * * *", "0 2/6 * * *", "0 1,*/6 * * *"}) {
         EXPECT_EQ(kind(text), 's') << text;
     }
-    for (const auto* text :
-         {"* * * * *", "0 * * * *", "0 0-23 * * *", "0 */1 * * *", "0 0-11,12-23 * * *"}) {
+    for (const auto* text : {"* * * * *", "0 * * * *", "0 0-23 * * *", "0 */1 * * *", "0 0-11,12-23 * * *"}) {
         EXPECT_EQ(kind(text), 'a') << text;
     }
 }
@@ -154,8 +149,7 @@ TEST(CronParse, RefusesWithWords) {
         {"0 0 0 * *",
          "day-of-month field \"0\" has 0, which is out of range; allowed are 1 to 31, or L for the "
          "last day"},
-        {"0 0 * 13 *",
-         "month field \"13\" has 13, which is out of range; allowed are 1 to 12, or jan to dec"},
+        {"0 0 * 13 *", "month field \"13\" has 13, which is out of range; allowed are 1 to 12, or jan to dec"},
         {"0 0 * * 8",
          "day-of-week field \"8\" has 8, which is out of range; allowed are 0 to 7 (0 and 7 are "
          "Sunday), or sun to "
@@ -171,8 +165,7 @@ TEST(CronParse, RefusesWithWords) {
          "jan to "
          "dec"},
         {"x * * * *", "minute field \"x\" has \"x\", which is not understood; allowed are 0 to 59"},
-        {"1,,2 * * * *",
-         "minute field \"1,,2\" has an empty item between commas; allowed are 0 to 59"},
+        {"1,,2 * * * *", "minute field \"1,,2\" has an empty item between commas; allowed are 0 to 59"},
         {"5- * * * *",
          "minute field \"5-\" has nothing at one end of a range, which is not understood; allowed "
          "are 0 to 59"},
@@ -224,8 +217,7 @@ TEST(CronParse, RefusesWithWords) {
          "31, or L for the last "
          "day"},
         {"0 0 31 2 *", "day-of-month field: day 31 never comes in February"},
-        {"0 0 31 4,6,9,11 *",
-         "day-of-month field: day 31 never comes in April, June, September, November"},
+        {"0 0 31 4,6,9,11 *", "day-of-month field: day 31 never comes in April, June, September, November"},
         {"@dayly",
          "\"@dayly\" is not understood (did you mean \"@daily\"?); allowed are @yearly, @annually, "
          "@monthly, @weekly, "
@@ -240,9 +232,7 @@ TEST(CronParse, RefusesWithWords) {
     for (const auto& [expression, message] : table) {
         EXPECT_EQ(message_of(expression), bad + message) << expression;
     }
-    EXPECT_EQ(
-        message_of(std::string(600, '*')), bad + "the expression is longer than 512 characters"
-    );
+    EXPECT_EQ(message_of(std::string(600, '*')), bad + "the expression is longer than 512 characters");
     EXPECT_EQ(
         message_of("\x01\xff * * * *"),
         bad + "minute field \"??\" has \"??\", which is not understood; allowed are 0 to 59"
@@ -250,8 +240,7 @@ TEST(CronParse, RefusesWithWords) {
 }
 
 TEST(CronParse, AcceptsWhatOnlyLooksImpossible) {
-    for (const auto* text :
-         {"0 0 29 2 *", "0 0 30,31 2,3 *", "0 0 31 2 1", "0 0 L 2 *", "0 0 * 2 5#5"}) {
+    for (const auto* text : {"0 0 29 2 *", "0 0 30,31 2,3 *", "0 0 31 2 1", "0 0 L 2 *", "0 0 * 2 5#5"}) {
         EXPECT_EQ(message_of(text), "accepted") << text;
     }
 }

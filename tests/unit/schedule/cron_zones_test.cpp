@@ -44,8 +44,7 @@ Timestamp at(std::int64_t utc) {
 }
 
 std::int64_t utc(std::optional<Timestamp> time) {
-    return time ? std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count()
-                : -1;
+    return time ? std::chrono::duration_cast<std::chrono::seconds>(time->time_since_epoch()).count() : -1;
 }
 
 class Crons {
@@ -71,8 +70,7 @@ std::string daily(std::int64_t local) {
 }
 
 void check_gap(Crons& crons, const Change& c) {
-    const auto missing =
-        (c.at + c.before + c.at + c.after) / 2;  // the middle of the gap, on the wall clock
+    const auto missing = (c.at + c.before + c.at + c.after) / 2;  // the middle of the gap, on the wall clock
     const auto& cron = crons(daily(missing));
     ASSERT_EQ(utc(cron.next(at(c.at - 1))), c.at);
     ASSERT_GE(utc(cron.next(at(c.at))), c.at + 1);
@@ -156,8 +154,7 @@ TEST(CronZones, AFixedTimeRunsOncePerCalendarDay) {
         EXPECT_NEAR(static_cast<double>(times.size()), static_cast<double>(days), 1.0)
             << name << ' ' << cron.expression();
         for (std::size_t i = 1; i < times.size(); ++i) {
-            ASSERT_LE(times[i] - times[i - 1], std::chrono::hours(27))
-                << name << ' ' << cron.expression();
+            ASSERT_LE(times[i] - times[i - 1], std::chrono::hours(27)) << name << ' ' << cron.expression();
         }
     }
 }
@@ -212,8 +209,7 @@ TEST(CronZones, PosixRules) {
     const auto late_hour = posix_transitions("EET-2EEST,M3.4.4/50,M10.4.4/50", 2090, 2090);
     ASSERT_EQ(late_hour.size(), 2U);
     EXPECT_EQ(late_hour[0].at, utc(parse_rfc3339("2090-03-25T00:00:00Z")));
-    const auto julian =
-        posix_transitions("AAA3BBB,J60/2,300", 2028, 2028);  // J60 is 1 March in every year
+    const auto julian = posix_transitions("AAA3BBB,J60/2,300", 2028, 2028);  // J60 is 1 March in every year
     ASSERT_EQ(julian.size(), 2U);
     EXPECT_EQ(julian[0].at, utc(parse_rfc3339("2028-03-01T05:00:00Z")));
     EXPECT_EQ(julian[1].at, utc(parse_rfc3339("2028-10-27T04:00:00Z")));
@@ -244,8 +240,7 @@ TEST(CronZones, SummerTimeAllYear) {
 }
 
 TEST(CronZones, StretchesAreSeamless) {
-    for (const auto* name :
-         {"Europe/Kyiv", "Pacific/Apia", "UTC", "Africa/Casablanca", "America/New_York"}) {
+    for (const auto* name : {"Europe/Kyiv", "Pacific/Apia", "UTC", "Africa/Casablanca", "America/New_York"}) {
         const auto zone = CronZone::load(name);
         const auto& s = zone->stretches();
         for (std::size_t i = 1; i < s.size(); ++i) {

@@ -21,14 +21,12 @@ using Row = std::vector<std::string>;
 
 std::string trim(std::string text) {
     const auto start = text.find_first_not_of(" `");
-    return start == std::string::npos ? ""
-                                      : text.substr(start, text.find_last_not_of(" `") - start + 1);
+    return start == std::string::npos ? "" : text.substr(start, text.find_last_not_of(" `") - start + 1);
 }
 
 Row cells(const std::string& line) {
     Row out;
-    for (std::size_t at = 1, end = 0; (end = line.find(" |", at)) != std::string::npos;
-         at = end + 2) {
+    for (std::size_t at = 1, end = 0; (end = line.find(" |", at)) != std::string::npos; at = end + 2) {
         out.push_back(trim(line.substr(at, end - at)));
     }
     return out;
@@ -99,8 +97,7 @@ TEST(SchedulesPage, NextTimes) {
         const auto after = parse_rfc3339(row[2]);
         ASSERT_TRUE(after) << row[2];
         std::vector<std::string> got;
-        for (const auto time :
-             Cron::parse(row[0], row[1]).between(*after, Timestamp::max(), wanted.size())) {
+        for (const auto time : Cron::parse(row[0], row[1]).between(*after, Timestamp::max(), wanted.size())) {
             got.push_back(format_rfc3339(time));
         }
         EXPECT_EQ(joined(got, " "), joined(wanted, " ")) << row[0] << " in " << row[1];
@@ -131,9 +128,7 @@ TEST(SchedulesPage, MissedSlots) {
         );
         std::vector<std::string> got;
         for (const auto& slot : slots) {
-            got.push_back(
-                format_rfc3339(slot.slot).substr(11, 5) + " " + (slot.run ? "runs" : slot.reason)
-            );
+            got.push_back(format_rfc3339(slot.slot).substr(11, 5) + " " + (slot.run ? "runs" : slot.reason));
         }
         EXPECT_EQ(joined(got, "; "), row[5]) << row[3];
     }

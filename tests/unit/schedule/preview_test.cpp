@@ -34,8 +34,7 @@ TEST(Preview, Texts) {
         {"0 0 * * fri-sun", "At 00:00, Friday through Sunday"},
         {"0 0 * * 1/2", "At 00:00, on Monday, Wednesday, Friday and Sunday"},
         {"0 0 * * mon#2", "At 00:00, on the second Monday of the month"},
-        {"0 0 * * 1#1,1#3",
-         "At 00:00, on the first Monday of the month and the third Monday of the month"},
+        {"0 0 * * 1#1,1#3", "At 00:00, on the first Monday of the month and the third Monday of the month"},
         {"0 0 1,15 * *", "At 00:00, on days 1 and 15 of the month"},
         {"0 0 1-7 * *", "At 00:00, on days 1 through 7 of the month"},
         {"0 0 */2 * *", "At 00:00, on every 2nd day of the month"},
@@ -70,8 +69,7 @@ TEST(Preview, NextTimes) {
     EXPECT_EQ(preview(cron, some_day, 5000).next.size(), 1000U);
 }
 
-std::vector<std::string>
-warnings(const char* expression, const char* zone, Timestamp now = some_day) {
+std::vector<std::string> warnings(const char* expression, const char* zone, Timestamp now = some_day) {
     return preview(Cron::parse(expression, zone), now, 1).warnings;
 }
 
@@ -120,8 +118,7 @@ TEST(Preview, OtherWarnings) {
               "when both do"}
     );
     EXPECT_EQ(
-        warnings("0 */5 * * *", "UTC"),
-        Lines{"*/5 starts again with every day: the last step of each day is 4 hours"}
+        warnings("0 */5 * * *", "UTC"), Lines{"*/5 starts again with every day: the last step of each day is 4 hours"}
     );
     EXPECT_EQ(
         warnings("*/59 * * * *", "UTC"),
@@ -134,10 +131,7 @@ TEST(Preview, OtherWarnings) {
     );
     EXPECT_EQ(warnings("0 0 31 1,3 *", "UTC"), Lines{});
     EXPECT_EQ(warnings("0 0 L * *", "UTC"), Lines{});
-    EXPECT_EQ(
-        warnings("0 0 29 2 *", "UTC").back(),
-        "It runs rarely: next on 29 Feb 2028, then on 29 Feb 2032"
-    );
+    EXPECT_EQ(warnings("0 0 29 2 *", "UTC").back(), "It runs rarely: next on 29 Feb 2028, then on 29 Feb 2032");
     EXPECT_EQ(warnings("@yearly", "UTC"), Lines{});
 }
 

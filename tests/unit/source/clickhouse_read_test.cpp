@@ -1,12 +1,12 @@
 // The source against a scripted server: what makes a read complete, and what each failure becomes.
+#include "base/error.hpp"
+#include "fake_clickhouse.hpp"
+#include "source/clickhouse/clickhouse.hpp"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <memory>
-
-#include "base/error.hpp"
-#include "fake_clickhouse.hpp"
-#include "source/clickhouse/clickhouse.hpp"
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -27,7 +27,8 @@ std::string block(std::string_view values) {
 }
 
 std::string tagged(std::string_view message) {
-    return "\r\n__exception__\r\n" + tag + "\r\n" + std::string(message) + "\n" + std::to_string(message.size()) + " " + tag + "\r\n__exception__\r\n";
+    return "\r\n__exception__\r\n" + tag + "\r\n" + std::string(message) + "\n" + std::to_string(message.size()) + " " +
+           tag + "\r\n__exception__\r\n";
 }
 
 FakeAnswer rows_answer(const std::string& body, const std::string& headers = "") {
@@ -35,8 +36,8 @@ FakeAnswer rows_answer(const std::string& body, const std::string& headers = "")
 }
 
 struct Outcome {
-    std::string rows;      // values as digits
-    std::string code;      // "" = complete
+    std::string rows;  // values as digits
+    std::string code;  // "" = complete
     ErrorKind kind = ErrorKind::bug;
     std::string message;
     std::string hint;
@@ -100,7 +101,10 @@ Outcome run(const std::string& url, const Options& with = {}) {
 
 TEST(ClickHouseRead, CompleteAndProven) {
     FakeClickHouse server([](const FakeRequest& request) {
-        EXPECT_TRUE(request.has("default_format=Native") && request.has("wait_end_of_query=1") && request.has("query_id=headrace-attempt-1"));
+        EXPECT_TRUE(
+            request.has("default_format=Native") && request.has("wait_end_of_query=1") &&
+            request.has("query_id=headrace-attempt-1")
+        );
         EXPECT_TRUE(request.has("result_overflow_mode=throw") && request.has("max_execution_time="));
         EXPECT_NE(request.headers.find("X-ClickHouse-Key: sesame"), std::string::npos);
         EXPECT_FALSE(request.has("sesame"));
@@ -135,7 +139,8 @@ TEST(ClickHouseRead, LateFailuresAreIncomplete) {
                     const auto out = run(server.url());
                     ASSERT_EQ(out.code, "source.incomplete") << out.message;
                     ASSERT_EQ(out.kind, ErrorKind::transient);
-                    ASSERT_NE(out.message.find("It broke"), std::string::npos) << out.message << " piece " << piece << " end " << end;
+                    ASSERT_NE(out.message.find("It broke"), std::string::npos)
+                        << out.message << " piece " << piece << " end " << end;
                 }
             }
         }
@@ -143,22 +148,28 @@ TEST(ClickHouseRead, LateFailuresAreIncomplete) {
 }
 
 TEST(ClickHouseRead, LateTimeoutAndMemory) {
-    for (const auto& [number, code] : {std::pair("159", "source.timeout"), {"241", "source.unavailable"}, {"394", "source.incomplete"}}) {
+    for (const auto& [number, code] :
+         {std::pair("159", "source.timeout"), {"241", "source.unavailable"}, {"394", "source.incomplete"}}) {
         FakeClickHouse server([&, number = number](const FakeRequest&) {
-            return rows_answer(block("\1") + "Code: " + number + ", e.displayText() = DB::Exception: no, e.what() = DB::Exception");
+            return rows_answer(
+                block("\1") + "Code: " + number + ", e.displayText() = DB::Exception: no, e.what() = DB::Exception"
+            );
         });
         EXPECT_EQ(run(server.url()).code, code);
     }
 }
 
 TEST(ClickHouseRead, ExceptionCodeHeaderWithStatus200) {
-    FakeClickHouse server([](const FakeRequest&) { return rows_answer(block("\1"), "X-ClickHouse-Exception-Code: 159\r\n"); });
+    FakeClickHouse server([](const FakeRequest&) {
+        return rows_answer(block("\1"), "X-ClickHouse-Exception-Code: 159\r\n");
+    });
     EXPECT_EQ(run(server.url()).code, "source.timeout");
 }
 
 // A block of the tag's form that ends a body which HTTP calls complete, between two blocks or not.
 TEST(ClickHouseRead, DataThatLooksLikeAnException) {
-    const std::string fake = "\r\n__exception__\r\nAAAAAAAAAAAAAAAA\r\nCode: 1. DB::Exception: no\n1 AAAAAAAAAAAAAAAA\r\n__exception__\r\n";
+    const std::string fake =
+        "\r\n__exception__\r\nAAAAAAAAAAAAAAAA\r\nCode: 1. DB::Exception: no\n1 AAAAAAAAAAAAAAAA\r\n__exception__\r\n";
     const std::string text = "\x01\x01\x01n\x06String" + std::string(1, static_cast<char>(fake.size())) + fake;
     FakeClickHouse server([&](const FakeRequest&) { return rows_answer(text, tag_header); });
     pipeline::Completeness proof;
@@ -175,7 +186,9 @@ TEST(ClickHouseRead, ACutBodyIsIncompleteAndTheQueryIsKilled) {
     const auto whole = block("\1\2") + block("\3\4");
     for (std::size_t size = 0; size < whole.size(); ++size) {
         FakeClickHouse server([&](const FakeRequest& request) -> FakeAnswer {
-            return request.sql.starts_with("KILL") ? text_answer(200, "") : FakeAnswer{head(200) + chunked(whole.substr(0, size), 1000, false), true, false};
+            return request.sql.starts_with("KILL")
+                       ? text_answer(200, "")
+                       : FakeAnswer{head(200) + chunked(whole.substr(0, size), 1000, false), true, false};
         });
         const auto out = run(server.url());
         ASSERT_EQ(out.code, "source.incomplete") << "cut at " << size << ": " << out.message;
@@ -183,23 +196,33 @@ TEST(ClickHouseRead, ACutBodyIsIncompleteAndTheQueryIsKilled) {
     }
     // Cut between blocks, with a proper end of the body: nothing can tell, and that is why the server is asked to wait.
     FakeClickHouse no_framing([&](const FakeRequest& request) -> FakeAnswer {
-        return request.sql.starts_with("KILL") ? text_answer(200, "") : FakeAnswer{"HTTP/1.1 200 OK\r\n\r\n" + whole, true, false};
+        return request.sql.starts_with("KILL") ? text_answer(200, "")
+                                               : FakeAnswer{"HTTP/1.1 200 OK\r\n\r\n" + whole, true, false};
     });
     EXPECT_EQ(run(no_framing.url()).code, "source.incomplete");
 }
 
 TEST(ClickHouseRead, SettingsGiveWay) {
     FakeClickHouse readonly([](const FakeRequest& request) {
-        return request.has("max_block_size") ? text_answer(500, "Code: 164, e.displayText() = DB::Exception: Cannot override setting, e.what() = DB::Exception")
-                                             : rows_answer(block("\1"));
+        return request.has("max_block_size")
+                   ? text_answer(
+                         500,
+                         "Code: 164, e.displayText() = DB::Exception: Cannot override setting, e.what() = DB::Exception"
+                     )
+                   : rows_answer(block("\1"));
     });
     EXPECT_EQ(run(readonly.url()).rows, "1");
     EXPECT_EQ(run(readonly.url(), {.settings = {"max_threads", "1"}}).code, "source.query");
 
-    FakeClickHouse known([](const FakeRequest& request) {
-        EXPECT_FALSE(request.has("overflow_mode") || request.has("max_block_size") || request.has("max_execution_time"));
-        return rows_answer(block("\1"));
-    }, "18.16.1\t1\n");
+    FakeClickHouse known(
+        [](const FakeRequest& request) {
+            EXPECT_FALSE(
+                request.has("overflow_mode") || request.has("max_block_size") || request.has("max_execution_time")
+            );
+            return rows_answer(block("\1"));
+        },
+        "18.16.1\t1\n"
+    );
     EXPECT_EQ(run(known.url()).rows, "1");
     EXPECT_EQ(run(known.url(), {.settings = {"max_threads", "1"}}).code, "source.query");
 
@@ -214,7 +237,9 @@ TEST(ClickHouseRead, SettingsGiveWay) {
     });
     EXPECT_EQ(run(unknown.url()).rows, "1");
 
-    FakeClickHouse users([](const FakeRequest&) { return text_answer(404, "Code: 115. DB::Exception: Unknown setting max_treads"); });
+    FakeClickHouse users([](const FakeRequest&) {
+        return text_answer(404, "Code: 115. DB::Exception: Unknown setting max_treads");
+    });
     EXPECT_EQ(run(users.url(), {.settings = {"max_treads", "1"}}).code, "source.query");
 }
 
@@ -226,7 +251,9 @@ TEST(ClickHouseRead, Refusals) {
         {502, "<html>Bad Gateway</html>", "source.unavailable", ErrorKind::transient},
         {302, "", "source.unavailable", ErrorKind::permanent}};
     for (const auto& [status, body, code, kind] : table) {
-        FakeClickHouse server([&, status = status, body = body](const FakeRequest&) { return text_answer(status, body, "Location: http://127.0.0.1:1/\r\n"); });
+        FakeClickHouse server([&, status = status, body = body](const FakeRequest&) {
+            return text_answer(status, body, "Location: http://127.0.0.1:1/\r\n");
+        });
         const auto out = run(server.url());
         EXPECT_EQ(out.code, code) << out.message;
         EXPECT_EQ(out.kind, kind);
@@ -238,13 +265,19 @@ TEST(ClickHouseRead, Refusals) {
     EXPECT_EQ(run("http://127.0.0.1:1").code, "source.unavailable");
     FakeClickHouse other_format([](const FakeRequest&) { return rows_answer("{}", "X-ClickHouse-Format: JSON\r\n"); });
     EXPECT_EQ(run(other_format.url()).code, "source.query");
-    FakeClickHouse json_of_old([](const FakeRequest&) { return rows_answer("{\"meta\": [ a long enough text for a name, which is no block at all ]}"); });
-    EXPECT_NE(run(json_of_old.url(), {.values = {{"query", "SELECT 1 format JSON"}}}).hint.find("FORMAT"), std::string::npos);
+    FakeClickHouse json_of_old([](const FakeRequest&) {
+        return rows_answer("{\"meta\": [ a long enough text for a name, which is no block at all ]}");
+    });
+    EXPECT_NE(
+        run(json_of_old.url(), {.values = {{"query", "SELECT 1 format JSON"}}}).hint.find("FORMAT"), std::string::npos
+    );
 }
 
 TEST(ClickHouseRead, EmptyResultsAreDescribed) {
     FakeClickHouse server([](const FakeRequest& request) {
-        return request.sql.starts_with("DESCRIBE") ? text_answer(200, "n\tUInt8\t\t\t\t\ncity\tLowCardinality(Nullable(String))\t\n") : rows_answer("");
+        return request.sql.starts_with("DESCRIBE")
+                   ? text_answer(200, "n\tUInt8\t\t\t\t\ncity\tLowCardinality(Nullable(String))\t\n")
+                   : rows_answer("");
     });
     const auto source = make(server.url(), {});
     source->connect({{}, Deadline::in(std::chrono::seconds(20)), "", "", nullptr});

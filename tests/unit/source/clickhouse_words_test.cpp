@@ -1,11 +1,11 @@
 // What the connector says and understands outside of data: options, requests, error texts.
-#include <gtest/gtest.h>
-
 #include "base/error.hpp"
 #include "source/clickhouse/clickhouse.hpp"
 #include "source/clickhouse/config.hpp"
 #include "source/clickhouse/exception.hpp"
 #include "source/clickhouse/request.hpp"
+
+#include <gtest/gtest.h>
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -46,7 +46,10 @@ TEST(ClickHouseConfig, HostsAreChecked) {
     EXPECT_EQ(refusal(part, credential_for("http://u:p@ch.example", {"ch.example"})), "config.invalid");
     EXPECT_EQ(refusal(part, credential_for("ftp://ch.example", {"ch.example"})), "config.invalid");
     EXPECT_EQ(refusal(part, credential_for("http://ch.example/?user=x", {"ch.example"})), "config.invalid");
-    EXPECT_EQ(make_config(part, credential_for("http://ch.example/proxy/", {"ch.example"})).base_url, "http://ch.example:8123/proxy/");
+    EXPECT_EQ(
+        make_config(part, credential_for("http://ch.example/proxy/", {"ch.example"})).base_url,
+        "http://ch.example:8123/proxy/"
+    );
 }
 
 TEST(ClickHouseConfig, OptionsAreChecked) {
@@ -76,7 +79,8 @@ TEST(ClickHouseConfig, OptionsAreChecked) {
 
 TEST(ClickHouseRequest, SecretsStayInHeaders) {
     const auto config = make_config(part_of("SELECT 'a&b'"), credential_for("http://ch", {"ch"}));
-    const auto request = make_request(config, {config.query, "id-1", {{"max_threads", "1 2"}}, "Native"}, Deadline::never());
+    const auto request =
+        make_request(config, {config.query, "id-1", {{"max_threads", "1 2"}}, "Native"}, Deadline::never());
     EXPECT_EQ(request.url, "http://ch:8123/?default_format=Native&database=shop&query_id=id-1&max_threads=1%202");
     EXPECT_EQ(request.method, "POST");
     EXPECT_EQ(request.body, "SELECT 'a&b'");
@@ -91,10 +95,14 @@ TEST(ClickHouseRequest, SecretsStayInHeaders) {
 }
 
 TEST(ClickHouseException, BothStyles) {
-    auto e = parse_exception("Code: 60, e.displayText() = DB::Exception: Table default.nope doesn't exist., e.what() = DB::Exception\n");
+    auto e = parse_exception(
+        "Code: 60, e.displayText() = DB::Exception: Table default.nope doesn't exist., e.what() = DB::Exception\n"
+    );
     EXPECT_EQ(e.code, 60);
     EXPECT_EQ(e.message, "Table default.nope doesn't exist.");
-    e = parse_exception("Code: 60. DB::Exception: Unknown table 'nope'. (UNKNOWN_TABLE) (version 26.7.2.1 (official build))");
+    e = parse_exception(
+        "Code: 60. DB::Exception: Unknown table 'nope'. (UNKNOWN_TABLE) (version 26.7.2.1 (official build))"
+    );
     EXPECT_EQ(e.code, 60);
     EXPECT_EQ(e.message, "Unknown table 'nope'. (UNKNOWN_TABLE)");
     e = parse_exception("<html>502 Bad Gateway</html>");
@@ -104,11 +112,16 @@ TEST(ClickHouseException, BothStyles) {
 
 TEST(ClickHouseException, KindsAndCodes) {
     const std::tuple<int, bool, const char*, ErrorKind> table[] = {
-        {60, false, "source.query", ErrorKind::permanent},      {62, false, "source.query", ErrorKind::permanent},
-        {193, false, "source.auth", ErrorKind::unauthorized},   {516, false, "source.auth", ErrorKind::unauthorized},
-        {159, false, "source.timeout", ErrorKind::transient},   {159, true, "source.timeout", ErrorKind::transient},
-        {241, false, "source.unavailable", ErrorKind::transient}, {394, false, "source.incomplete", ErrorKind::transient},
-        {395, true, "source.incomplete", ErrorKind::transient}, {395, false, "source.query", ErrorKind::permanent}};
+        {60, false, "source.query", ErrorKind::permanent},
+        {62, false, "source.query", ErrorKind::permanent},
+        {193, false, "source.auth", ErrorKind::unauthorized},
+        {516, false, "source.auth", ErrorKind::unauthorized},
+        {159, false, "source.timeout", ErrorKind::transient},
+        {159, true, "source.timeout", ErrorKind::transient},
+        {241, false, "source.unavailable", ErrorKind::transient},
+        {394, false, "source.incomplete", ErrorKind::transient},
+        {395, true, "source.incomplete", ErrorKind::transient},
+        {395, false, "source.query", ErrorKind::permanent}};
     for (const auto& [code, late, expected, kind] : table) {
         const auto error = to_error({code, "x"}, 500, late);
         EXPECT_EQ(error.code(), expected) << code;
@@ -120,14 +133,17 @@ TEST(ClickHouseException, KindsAndCodes) {
 }
 
 TEST(ClickHouseException, LateWordsAtTheEndOnly) {
-    const std::string old_text = "Code: 159, e.displayText() = DB::Exception: Timeout exceeded, e.what() = DB::Exception";
+    const std::string old_text =
+        "Code: 159, e.displayText() = DB::Exception: Timeout exceeded, e.what() = DB::Exception";
     EXPECT_EQ(find_late_exception("binary\0data" + old_text + "\n", "")->code, 159);
     EXPECT_FALSE(find_late_exception(old_text + std::string(500, 'x'), ""));  // data that looks like one
     EXPECT_FALSE(find_late_exception("Code: 159 is in the text", ""));
     EXPECT_EQ(find_late_exception("rows__exception__\r\nCode: 241. DB::Exception: Memory limit", "")->code, 241);
     EXPECT_FALSE(find_late_exception("rows__exception__ in a text", ""));
     const std::string tag = "abcdefghijklmnop";
-    const std::string tagged = "\r\n__exception__\r\n" + tag + "\r\nCode: 395. DB::Exception: no. (X) (version 26.1)\n47 " + tag + "\r\n__exception__\r\n";
+    const std::string tagged = "\r\n__exception__\r\n" + tag +
+                               "\r\nCode: 395. DB::Exception: no. (X) (version 26.1)\n47 " + tag +
+                               "\r\n__exception__\r\n";
     EXPECT_EQ(find_late_exception("rows" + tagged, tag)->message, "no. (X)");
     EXPECT_EQ(find_late_exception("rows" + tagged.substr(0, 60), tag)->code, 395);  // cut behind the code
     EXPECT_FALSE(find_late_exception("rows" + tagged, "ponmlkjihgfedcba"));         // another's tag is data

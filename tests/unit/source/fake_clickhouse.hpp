@@ -1,6 +1,9 @@
 // A ClickHouse whose every byte a test decides: for answers that no server here gives (newer dialects, cuts, proxies).
 #pragma once
 
+#include "base/encoding.hpp"
+#include "base/fd.hpp"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -14,9 +17,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/encoding.hpp"
-#include "base/fd.hpp"
-
 namespace headrace::test {
 
 struct FakeRequest {
@@ -28,9 +28,9 @@ struct FakeRequest {
 };
 
 struct FakeAnswer {
-    std::string bytes;         // head and body as they are sent
-    bool close = false;        // the connection ends behind them
-    bool hang = false;         // nothing more until the client goes
+    std::string bytes;   // head and body as they are sent
+    bool close = false;  // the connection ends behind them
+    bool hang = false;   // nothing more until the client goes
 };
 
 inline std::string chunked(std::string_view body, std::size_t piece = 1 << 20, bool end = true) {
@@ -58,18 +58,22 @@ public:
 
     // `handler` answers everything but the questions for the version. It runs on other threads.
     explicit FakeClickHouse(Handler handler, std::string version = "26.7.2.1\t0\n")
-        : handler_(std::move(handler)), version_(std::move(version)), listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        : handler_(std::move(handler)),
+          version_(std::move(version)),
+          listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         sockaddr_in name{};
         name.sin_family = AF_INET;
         name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t size = sizeof name;
         auto* address = reinterpret_cast<sockaddr*>(&name);
-        if (::bind(listener_.get(), address, size) != 0 || ::listen(listener_.get(), 16) != 0 || ::getsockname(listener_.get(), address, &size) != 0) {
+        if (::bind(listener_.get(), address, size) != 0 || ::listen(listener_.get(), 16) != 0 ||
+            ::getsockname(listener_.get(), address, &size) != 0) {
             throw std::runtime_error("cannot listen");
         }
         port_ = ntohs(name.sin_port);
         acceptor_ = std::thread([this] { accept_all(); });
     }
+
     ~FakeClickHouse() {
         ::shutdown(listener_.get(), SHUT_RDWR);
         acceptor_.join();
@@ -85,14 +89,17 @@ public:
             thread.join();
         }
     }
+
     FakeClickHouse(const FakeClickHouse&) = delete;
     FakeClickHouse& operator=(const FakeClickHouse&) = delete;
 
     std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+
     std::vector<FakeRequest> requests() const {
         const std::lock_guard lock(mutex_);
         return requests_;
     }
+
     // How many requests hold this text in their SQL.
     std::size_t count(std::string_view sql) const {
         std::size_t found = 0;
@@ -119,12 +126,14 @@ private:
             });
         }
     }
+
     static bool receive(int fd, std::string& got) {
         char space[4096];
         const auto n = ::recv(fd, space, sizeof space, 0);
         got.append(space, n > 0 ? static_cast<std::size_t>(n) : 0);
         return n > 0;
     }
+
     void serve(int fd) {
         std::string got;
         for (;;) {
@@ -151,7 +160,8 @@ private:
                 const std::lock_guard lock(mutex_);
                 requests_.push_back(request);
             }
-            const auto answer = request.sql.find("version()") != std::string::npos ? text_answer(200, version_) : handler_(request);
+            const auto answer =
+                request.sql.find("version()") != std::string::npos ? text_answer(200, version_) : handler_(request);
             for (std::size_t sent = 0; sent < answer.bytes.size();) {
                 const auto n = ::send(fd, answer.bytes.data() + sent, answer.bytes.size() - sent, MSG_NOSIGNAL);
                 if (n <= 0) {

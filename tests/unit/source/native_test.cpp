@@ -1,17 +1,17 @@
 // The decoder of ClickHouse's Native format: recorded blocks of every type, cut and damaged at every place.
-#include <gtest/gtest.h>
-
-#include <cstring>
-#include <iostream>
-#include <random>
-#include <regex>
-
 #include "base/encoding.hpp"
 #include "base/error.hpp"
 #include "data/json.hpp"
 #include "native_golden.hpp"
 #include "source/clickhouse/decode.hpp"
 #include "source/clickhouse/text.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <iostream>
+#include <random>
+#include <regex>
 
 namespace headrace::source::clickhouse {
 namespace {
@@ -20,6 +20,7 @@ namespace {
 class Pieces {
 public:
     Pieces(std::string_view text, std::size_t size) : text_(text), size_(size) {}
+
     std::string_view operator()() {
         const auto part = text_.substr(0, size_);
         text_.remove_prefix(part.size());
@@ -132,7 +133,8 @@ TEST(Native, SplitAtEveryByte) {
         const auto whole = decode(bytes, options(old_server(g)));
         EXPECT_EQ(whole.blocks, 2U);
         for (const std::size_t piece : {1, 2, 3, 5, 7, 8, 16, 31}) {
-            EXPECT_EQ(decode(bytes, options(old_server(g)), piece).rows, whole.rows) << g.type << " pieces of " << piece;
+            EXPECT_EQ(decode(bytes, options(old_server(g)), piece).rows, whole.rows)
+                << g.type << " pieces of " << piece;
         }
     }
 }
@@ -141,8 +143,10 @@ TEST(Native, CutAtEveryByteIsIncomplete) {
     for (const auto& g : golden()) {
         const auto bytes = native(g);
         for (std::size_t size = 1; size < bytes.size(); ++size) {
-            EXPECT_EQ(error_code(bytes.substr(0, size), options(old_server(g))), "source.incomplete") << g.type << " cut at " << size;
-            EXPECT_EQ(error_code(bytes + bytes.substr(0, size), options(old_server(g))), "source.incomplete") << g.type << " 2nd cut at " << size;
+            EXPECT_EQ(error_code(bytes.substr(0, size), options(old_server(g))), "source.incomplete")
+                << g.type << " cut at " << size;
+            EXPECT_EQ(error_code(bytes + bytes.substr(0, size), options(old_server(g))), "source.incomplete")
+                << g.type << " 2nd cut at " << size;
         }
         EXPECT_EQ(error_code("", options()), "");
     }
@@ -151,8 +155,10 @@ TEST(Native, CutAtEveryByteIsIncomplete) {
 // Error texts of three generations of servers where a block should begin.
 TEST(Native, ErrorTextBehindABlockIsNoBlock) {
     for (const std::string_view late :
-         {"Code: 395, e.displayText() = DB::Exception: Value passed to 'throwIf' function is non zero, e.what() = DB::Exception\n",
-          "__exception__\r\nCode: 395. DB::Exception: Value passed", "\r\n__exception__\r\nabcdefghijklmnop\r\nCode: 395. DB::Exception: no\n"}) {
+         {"Code: 395, e.displayText() = DB::Exception: Value passed to 'throwIf' function is non zero, e.what() = "
+          "DB::Exception\n",
+          "__exception__\r\nCode: 395. DB::Exception: Value passed",
+          "\r\n__exception__\r\nabcdefghijklmnop\r\nCode: 395. DB::Exception: no\n"}) {
         for (const auto& g : golden()) {
             EXPECT_EQ(error_code(native(g) + std::string(late), options(old_server(g))), "source.incomplete") << g.type;
         }
@@ -174,7 +180,8 @@ TEST(Native, BlocksWithoutRows) {
 }
 
 TEST(Native, HostileLengths) {
-    const std::uint64_t huge[] = {std::uint64_t{1} << 31, std::uint64_t{1} << 32, std::uint64_t{1} << 60, ~std::uint64_t{0}};
+    const std::uint64_t huge[] = {
+        std::uint64_t{1} << 31, std::uint64_t{1} << 32, std::uint64_t{1} << 60, ~std::uint64_t{0}};
     for (const auto n : huge) {
         SCOPED_TRACE(n);
         for (const auto& g : golden()) {
@@ -185,7 +192,10 @@ TEST(Native, HostileLengths) {
         EXPECT_EQ(error_code(block(1, "Map(String, Nothing)", word(n))), "source.bad_data");
         EXPECT_EQ(error_code(block(2, "Array(UInt8)", word(5) + word(3))), "source.bad_data");
         EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(1) + word(0x600) + word(n))), "source.bad_data");
-        EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(1) + word(0x600) + word(1) + text("x") + word(n))), "source.bad_data");
+        EXPECT_EQ(
+            error_code(block(1, "LowCardinality(String)", word(1) + word(0x600) + word(1) + text("x") + word(n))),
+            "source.bad_data"
+        );
         EXPECT_EQ(error_code(varint(n) + varint(1)), "source.bad_data");
         EXPECT_EQ(error_code(varint(1) + varint(1) + varint(n)), "source.bad_data");
     }
@@ -196,19 +206,31 @@ TEST(Native, HostileLengths) {
 // One key of 100 kB and one byte per row would become 6.5 GB.
 TEST(Native, DictionariesDoNotExplode) {
     const std::string key(100'000, 'x');
-    EXPECT_EQ(error_code(block(65'535, "LowCardinality(String)", word(1) + word(0x600) + word(1) + text(key) + word(65'535) + std::string(65'535, '\0'))),
-              "source.bad_data");
-    EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(1) + word(0x600) + word(1) + text("x") + word(1) + "\x01")), "source.bad_data");  // index
-    EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(2))), "source.bad_data");                 // version
-    EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(1) + word(0x700))), "source.bad_data");   // shared dictionary
-    EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(1) + word(0x604))), "source.bad_data");   // index type
+    EXPECT_EQ(
+        error_code(block(
+            65'535,
+            "LowCardinality(String)",
+            word(1) + word(0x600) + word(1) + text(key) + word(65'535) + std::string(65'535, '\0')
+        )),
+        "source.bad_data"
+    );
+    EXPECT_EQ(
+        error_code(block(1, "LowCardinality(String)", word(1) + word(0x600) + word(1) + text("x") + word(1) + "\x01")),
+        "source.bad_data"
+    );                                                                                      // index
+    EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(2))), "source.bad_data");  // version
+    EXPECT_EQ(
+        error_code(block(1, "LowCardinality(String)", word(1) + word(0x700))), "source.bad_data"
+    );  // shared dictionary
+    EXPECT_EQ(error_code(block(1, "LowCardinality(String)", word(1) + word(0x604))), "source.bad_data");  // index type
 }
 
 TEST(Native, DictionaryInSeveralGranules) {
     const auto granule = [](std::string_view key, std::size_t rows) {
         return word(0x600) + word(1) + text(key) + word(rows) + std::string(rows, '\0');
     };
-    const auto decoded = decode(block(3, "LowCardinality(String)", word(1) + granule("a", 2) + granule("b", 1)), options());
+    const auto decoded =
+        decode(block(3, "LowCardinality(String)", word(1) + granule("a", 2) + granule("b", 1)), options());
     EXPECT_EQ(decoded.rows, (std::vector<std::vector<std::string>>{{"\"a\""}, {"\"a\""}, {"\"b\""}}));
     // 65,537 different keys need 32-bit indexes.
     std::string keys, indexes;
@@ -216,8 +238,10 @@ TEST(Native, DictionaryInSeveralGranules) {
         keys += text(std::to_string(i));
         indexes.append(reinterpret_cast<const char*>(&i), 4);
     }
-    const auto wide = decode(block(70'000, "LowCardinality(String)", word(1) + word(0x602) + word(70'000) + keys + word(70'000) + indexes),
-                             options(false, 64 << 20));
+    const auto wide = decode(
+        block(70'000, "LowCardinality(String)", word(1) + word(0x602) + word(70'000) + keys + word(70'000) + indexes),
+        options(false, 64 << 20)
+    );
     EXPECT_EQ(wide.rows[69'999][0], "\"69999\"");
 }
 
@@ -241,12 +265,28 @@ TEST(Native, WhatIsUnderANullIsNotJudged) {
 TEST(Native, TimesLoseNothing) {
     EXPECT_EQ(error_code(block(1, "DateTime64(9)", word(1))), "source.bad_data");
     EXPECT_EQ(error_code(block(1, "DateTime64(0)", word(std::uint64_t{1} << 62))), "source.bad_data");
-    EXPECT_EQ(decode(block(1, "DateTime64(7)", word(static_cast<std::uint64_t>(-10))), options()).rows[0][0], "\"1969-12-31T23:59:59.999999Z\"");
+    EXPECT_EQ(
+        decode(block(1, "DateTime64(7)", word(static_cast<std::uint64_t>(-10))), options()).rows[0][0],
+        "\"1969-12-31T23:59:59.999999Z\""
+    );
 }
 
 TEST(Native, UnsupportedTypesAreNamed) {
-    for (const std::string type : {"AggregateFunction(sum, UInt8)", "JSON", "Variant(UInt8, String)", "Dynamic", "Object('json')", "Foo", "", "Array(",
-                                   "Nullable(Array(UInt8))", "Decimal(77, 2)", "FixedString(0)", "Tuple(a UInt8, String)", "UInt8 x", "LowCardinality(Array(UInt8))"}) {
+    for (const std::string type :
+         {"AggregateFunction(sum, UInt8)",
+          "JSON",
+          "Variant(UInt8, String)",
+          "Dynamic",
+          "Object('json')",
+          "Foo",
+          "",
+          "Array(",
+          "Nullable(Array(UInt8))",
+          "Decimal(77, 2)",
+          "FixedString(0)",
+          "Tuple(a UInt8, String)",
+          "UInt8 x",
+          "LowCardinality(Array(UInt8))"}) {
         EXPECT_EQ(error_code(block(1, type, "")), "source.unsupported") << type;
     }
     std::string deep;
@@ -279,10 +319,18 @@ TEST(Native, Mutations) {
         for (auto n = 1 + random() % 4; n > 0; --n) {
             const auto at = random() % bytes.size();
             switch (random() % 4) {
-                case 0: bytes[at] = static_cast<char>(random()); break;
-                case 1: bytes[at] = static_cast<char>(random() % 2 == 0 ? 0xff : 0); break;
-                case 2: bytes.insert(at, random() % 9, static_cast<char>(random())); break;
-                default: bytes.erase(at, random() % 5); break;
+                case 0:
+                    bytes[at] = static_cast<char>(random());
+                    break;
+                case 1:
+                    bytes[at] = static_cast<char>(random() % 2 == 0 ? 0xff : 0);
+                    break;
+                case 2:
+                    bytes.insert(at, random() % 9, static_cast<char>(random()));
+                    break;
+                default:
+                    bytes.erase(at, random() % 5);
+                    break;
             }
             if (bytes.empty()) {
                 bytes = "x";
@@ -292,7 +340,10 @@ TEST(Native, Mutations) {
             decode(bytes, options(random() % 2 == 0), 1 + random() % 64);
         } catch (const Error& error) {
             ++refused;
-            ASSERT_TRUE(error.code() == "source.incomplete" || error.code() == "source.bad_data" || error.code() == "source.unsupported") << error.what();
+            ASSERT_TRUE(
+                error.code() == "source.incomplete" || error.code() == "source.bad_data" ||
+                error.code() == "source.unsupported"
+            ) << error.what();
         }
     }
     EXPECT_GT(refused, rounds / 4U);

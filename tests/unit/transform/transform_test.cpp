@@ -1,11 +1,11 @@
+#include "base/error.hpp"
+#include "data/json.hpp"
+#include "transform/transforms.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <map>
-
-#include "base/error.hpp"
-#include "data/json.hpp"
-#include "transform/transforms.hpp"
 
 namespace headrace::transform {
 namespace {
@@ -41,9 +41,17 @@ std::unique_ptr<pipeline::Transform> make(const std::string& name, const std::ve
 // Six rows; the last one is all null.
 Batch sample() {
     Schema schema;
-    schema.fields = {{"id", Kind::int64, true},   {"big", Kind::uint64, true},    {"price", Kind::decimal, true, 12, 2}, {"ratio", Kind::float64, true},
-                     {"city", Kind::string, true}, {"active", Kind::boolean, true}, {"day", Kind::date, true},            {"seen", Kind::timestamp, true},
-                     {"doc", Kind::json, true},   {"at", Kind::time, true}};
+    schema.fields = {
+        {"id", Kind::int64, true},
+        {"big", Kind::uint64, true},
+        {"price", Kind::decimal, true, 12, 2},
+        {"ratio", Kind::float64, true},
+        {"city", Kind::string, true},
+        {"active", Kind::boolean, true},
+        {"day", Kind::date, true},
+        {"seen", Kind::timestamp, true},
+        {"doc", Kind::json, true},
+        {"at", Kind::time, true}};
     Batch batch(schema);
     const char* prices[] = {"-0.01", "0.00", "9.99", "10.00", "123456789012345678901234.50"};
     const char* cities[] = {"Lviv", "Київ", "it's", "", "Odesa"};
@@ -155,9 +163,37 @@ TEST(Filter, NullsAndLogic) {
 
 TEST(Filter, Refusals) {
     const auto schema = sample().schema();
-    for (const std::string bad : {"", "id >", "id > 'x'", "id >> 1", "nope = 1", "city = 5", "city = Lviv", "id = null", "id is", "(id > 1", "id > 1)", "id > 1 id", "5 > id",
-                                  "city", "active = 1", "day > 'x'", "day > 5", "doc = '{}'", "id in ()", "id in (1", "id not 1", "id = 1 and", "'x", "id = 1e", "id = 1x",
-                                  "price = city", "id ! 1", "and", "not", "seen > '2026-02-30'"}) {
+    for (const std::string bad :
+         {"",
+          "id >",
+          "id > 'x'",
+          "id >> 1",
+          "nope = 1",
+          "city = 5",
+          "city = Lviv",
+          "id = null",
+          "id is",
+          "(id > 1",
+          "id > 1)",
+          "id > 1 id",
+          "5 > id",
+          "city",
+          "active = 1",
+          "day > 'x'",
+          "day > 5",
+          "doc = '{}'",
+          "id in ()",
+          "id in (1",
+          "id not 1",
+          "id = 1 and",
+          "'x",
+          "id = 1e",
+          "id = 1x",
+          "price = city",
+          "id ! 1",
+          "and",
+          "not",
+          "seen > '2026-02-30'"}) {
         EXPECT_EQ(code_of([&] { make("filter", bad)->prepare(schema); }), "pipeline.invalid") << bad;
     }
     EXPECT_EQ(code_of([&] { make("filter", std::string(10'000, '(') + "id > 1"); }), "pipeline.invalid");
@@ -169,7 +205,8 @@ TEST(Filter, Refusals) {
     try {
         make("filter", "id > 0 nad active");
     } catch (const Error& error) {
-        EXPECT_NE(error.message().find("at character 8: expected and, or, or the end, found `nad`"), std::string::npos) << error.message();
+        EXPECT_NE(error.message().find("at character 8: expected and, or, or the end, found `nad`"), std::string::npos)
+            << error.message();
     }
 }
 
@@ -195,15 +232,21 @@ std::string cast(data::Field from, const std::function<void(data::Column&)>& add
 }
 
 std::string cast_text(const std::string& value, const std::string& type, Kind from = Kind::string) {
-    return cast({"v", from}, [&](data::Column& c) { c.add_text(value); }, type);
+    return cast(
+        {"v", from}, [&](data::Column& c) { c.add_text(value); }, type
+    );
 }
 
 std::string cast_double(double value, const std::string& type) {
-    return cast({"v", Kind::float64}, [&](data::Column& c) { c.add_float64(value); }, type);
+    return cast(
+        {"v", Kind::float64}, [&](data::Column& c) { c.add_float64(value); }, type
+    );
 }
 
 std::string cast_bits(Kind from, std::int64_t value, const std::string& type) {
-    return cast({"v", from}, [&](data::Column& c) { c.add_int64(value); }, type);
+    return cast(
+        {"v", from}, [&](data::Column& c) { c.add_int64(value); }, type
+    );
 }
 
 TEST(Cast, ExactOrRefused) {
@@ -266,8 +309,18 @@ TEST(Cast, NullsAndRefusals) {
         EXPECT_EQ(error.message(), "row 106, column `day`: is null");
     }
     EXPECT_EQ(code_of([] { make("cast", std::vector<std::string>{"id", "integer"}); }), "pipeline.invalid");
-    EXPECT_EQ(code_of([&] { make("cast", std::vector<std::string>{"seen", "int64"})->prepare(sample().schema()); }), "pipeline.invalid");
-    EXPECT_EQ(code_of([&] { make("cast", std::vector<std::string>{"nope", "int64"})->prepare(sample().schema()); }), "pipeline.invalid");
+    EXPECT_EQ(
+        code_of([&] {
+            make("cast", std::vector<std::string>{"seen", "int64"})->prepare(sample().schema());
+        }),
+        "pipeline.invalid"
+    );
+    EXPECT_EQ(
+        code_of([&] {
+            make("cast", std::vector<std::string>{"nope", "int64"})->prepare(sample().schema());
+        }),
+        "pipeline.invalid"
+    );
 }
 
 TEST(Columns, RenameDropSelectLimit) {
@@ -295,7 +348,12 @@ TEST(Columns, RenameDropSelectLimit) {
     EXPECT_EQ(batch.rows(), 2U);
     EXPECT_EQ(step->apply(batch), 2U);
     const auto in = sample().schema();
-    EXPECT_EQ(code_of([&] { make("rename", std::vector<std::string>{"id", "city"})->prepare(in); }), "pipeline.invalid");
+    EXPECT_EQ(
+        code_of([&] {
+            make("rename", std::vector<std::string>{"id", "city"})->prepare(in);
+        }),
+        "pipeline.invalid"
+    );
     EXPECT_EQ(code_of([&] { make("rename", std::vector<std::string>{"nope", "x"})->prepare(in); }), "pipeline.invalid");
     EXPECT_EQ(code_of([&] { make("select", std::vector<std::string>{"id", "id"})->prepare(in); }), "pipeline.invalid");
     EXPECT_EQ(code_of([&] { make("limit", std::string("-1")); }), "pipeline.invalid");
@@ -303,17 +361,47 @@ TEST(Columns, RenameDropSelectLimit) {
 
 TEST(Set, ConstantsTakeTheColumnsKind) {
     auto batch = sample();
-    const auto step = make("set", std::vector<std::string>{"brand", "OVAGO", "weight", "5", "flag", "true", "code", "'007'", "none", "null", "price", "1.5", "city", "5"});
+    const auto step = make(
+        "set",
+        std::vector<std::string>{
+            "brand",
+            "OVAGO",
+            "weight",
+            "5",
+            "flag",
+            "true",
+            "code",
+            "'007'",
+            "none",
+            "null",
+            "price",
+            "1.5",
+            "city",
+            "5"}
+    );
     const auto schema = step->prepare(batch.schema());
     step->apply(batch);
     EXPECT_EQ(batch.schema(), schema);
     const data::JsonEncoder encoder(schema);
     data::Buffer<char> out;
     encoder.append_object(out, batch, 5);
-    EXPECT_EQ(data::view(out), R"({"id":null,"big":null,"price":1.50,"ratio":null,"city":"5","active":null,"day":null,"seen":null,"doc":null,"at":null,)"
-                               R"("brand":"OVAGO","weight":5,"flag":true,"code":"007","none":null})");
-    EXPECT_EQ(code_of([&] { make("set", std::vector<std::string>{"id", "x"})->prepare(sample().schema()); }), "pipeline.invalid");
-    EXPECT_EQ(code_of([&] { make("set", std::vector<std::string>{"new", "1", "new", "2"})->prepare(sample().schema()); }), "pipeline.invalid");
+    EXPECT_EQ(
+        data::view(out),
+        R"({"id":null,"big":null,"price":1.50,"ratio":null,"city":"5","active":null,"day":null,"seen":null,"doc":null,"at":null,)"
+        R"("brand":"OVAGO","weight":5,"flag":true,"code":"007","none":null})"
+    );
+    EXPECT_EQ(
+        code_of([&] {
+            make("set", std::vector<std::string>{"id", "x"})->prepare(sample().schema());
+        }),
+        "pipeline.invalid"
+    );
+    EXPECT_EQ(
+        code_of([&] {
+            make("set", std::vector<std::string>{"new", "1", "new", "2"})->prepare(sample().schema());
+        }),
+        "pipeline.invalid"
+    );
 }
 
 }  // namespace
