@@ -47,9 +47,7 @@ void write_constant(std::ostream& out, std::size_t index, const std::string& byt
     out << "0};\n";
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
+int run(int argc, char** argv) {
     if (argc != 5) {
         throw std::runtime_error("usage: headrace_embed OUT NAMESPACE MODE LIST");
     }
@@ -80,7 +78,15 @@ int main(int argc, char** argv) try {
     out << "};\n}\nstd::span<const headrace::EmbeddedFile> all();\n"
         << "std::span<const headrace::EmbeddedFile> all() { return files; }\n}\n";
     return out ? 0 : 1;
-} catch (const std::exception& e) {
-    std::cerr << "headrace_embed: " << e.what() << '\n';
-    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& e) {
+        std::cerr << "headrace_embed: " << e.what() << '\n';
+        return 1;
+    }
 }

@@ -20,9 +20,7 @@ int report(const headrace::Error& error) {
     return 1;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
+int run(int argc, char** argv) {
     using namespace headrace::app;
     // Few arenas: a dozen threads that allocate little must not keep a heap each.
     ::mallopt(M_ARENA_MAX, 2);
@@ -52,8 +50,14 @@ int main(int argc, char** argv) try {
         return code == 0 ? 0 : 2;
     }
     return chosen();
-} catch (const headrace::Error& error) {
-    return report(error);
-} catch (...) {
-    return report(headrace::as_error(std::current_exception()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (...) {
+        return report(headrace::as_error(std::current_exception()));
+    }
 }

@@ -2,6 +2,7 @@
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "net/http_client.hpp"
+#include "net/http_headers.hpp"
 #include "source/clickhouse/clickhouse.hpp"
 #include "source/clickhouse/config.hpp"
 #include "source/clickhouse/decode.hpp"
@@ -52,11 +53,16 @@ Error in_source_words(const Error& error, Phase phase) {
     return error;
 }
 
-// Case does not count.
-bool has_word(std::string_view text, std::string_view word) {
-    return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
-               return (a | 0x20) == b;
-           }) != text.end();
+// "… FORMAT JSON": the word before the last one.
+bool has_format_clause(std::string_view query) {
+    constexpr std::string_view blank = " \t\r\n";
+    const auto last = query.find_last_of(blank);
+    const auto end = last == std::string_view::npos ? last : query.find_last_not_of(blank, last);
+    if (end == std::string_view::npos) {
+        return false;
+    }
+    const auto before = query.substr(0, end + 1);
+    return net::equal_no_case(before.substr(before.find_last_of(blank) + 1), "format");
 }
 
 template <class Work>
@@ -299,7 +305,7 @@ void ClickHouseSource::explain(const Error& error) {
         running_ = false;
         throw to_error(*late, response_->status(), true);
     }
-    if (decoder_->blocks() == 0 && error.code() == "source.bad_data" && has_word(config_.query, "format")) {
+    if (decoder_->blocks() == 0 && error.code().starts_with("source.") && has_format_clause(config_.query)) {
         throw Error(
             ErrorKind::permanent,
             "source.query",
