@@ -110,7 +110,7 @@ void Speaker::begin(Job job, const std::string& token) {
         held_.insert(running);
     }
     keeper_.track(running);
-    events_(WorkerEvent::Kind::active, running->job.id, {});
+    events_(WorkerEvent::Kind::active, running->id, {});
     if (closing_now_) {
         // Fetched by a call that was already on its way: back at once, so that another worker need not wait.
         finish(running, ProcessResult::waiting());
@@ -224,7 +224,7 @@ void Speaker::adopt() {
         if (auto* pending = tokens[token]; pending->what != What::fetch) {
             // The next job is ours, so the finish before it was executed.
             pending->what = What::load;
-            events_(pending->event, pending->running->job.id, {});
+            events_(pending->event, pending->running->id, {});
             let_go(pending->running);
         }
     }

@@ -154,7 +154,7 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             }
             throw error;
         }
-        events_(WorkerEvent::Kind::error, pending.running ? pending.running->job.id : std::string(), error.what());
+        events_(WorkerEvent::Kind::error, pending.running ? pending.running->id : std::string(), error.what());
     }
     switch (pending.what) {
         case What::fetch:
@@ -167,7 +167,7 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             break;
         case What::arm:
             if (reply.is_error() || code_of(reply)) {
-                events_(WorkerEvent::Kind::error, pending.running->job.id, "the next run was not scheduled");
+                events_(WorkerEvent::Kind::error, pending.running->id, "the next run was not scheduled");
                 let_go(pending.running);
             } else {
                 launch(pending.running);
@@ -181,7 +181,7 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             const bool lost = reply.is_error() || reply.str() == "active";
             events_(
                 lost ? WorkerEvent::Kind::lock_lost : pending.event,
-                pending.running->job.id,
+                pending.running->id,
                 lost ? "the finish was not accepted" : "acknowledged after a lost answer"
             );
             let_go(pending.running);
@@ -203,7 +203,7 @@ void Speaker::finish_answered(Pending&& pending, redis::Reply&& reply) {
         return;
     }
     const auto token = pending.running->token;
-    events_(pending.event, pending.running->job.id, std::move(pending.result.text));
+    events_(pending.event, pending.running->id, std::move(pending.result.text));
     let_go(pending.running);
     if (pending.what == What::release) {
         const auto limit = reply.integer();
@@ -225,7 +225,7 @@ void Speaker::refused(Pending&& pending, Code code) {
         // Probably the first try was executed and only its answer was lost: the job's state tells.
         pending.what = What::state;
         pending.fetches = false;
-        pending.call = calls_.get_state(running->job.id);
+        pending.call = calls_.get_state(running->id);
         outbox_.push_back(std::move(pending));
         return;
     }
@@ -234,7 +234,7 @@ void Speaker::refused(Pending&& pending, Code code) {
         finish(running, ProcessResult::failed(std::string(sentence(code)), code == Code::failed_children));
         return;
     }
-    events_(WorkerEvent::Kind::lock_lost, running->job.id, std::string(sentence(code)));
+    events_(WorkerEvent::Kind::lock_lost, running->id, std::string(sentence(code)));
     let_go(running);
     drained_ = false;
 }

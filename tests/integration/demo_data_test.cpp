@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "net/http_client.hpp"
+#include "support/paths.hpp"
 #include "support/servers.hpp"
 
 #include <gtest/gtest.h>
@@ -9,7 +10,7 @@
 namespace headrace::app {
 namespace {
 
-const std::string data_dir = std::string(HEADRACE_SOURCE_DIR) + "/node_modules/vega-datasets/data";
+const std::string data_dir = support::source_root().string() + "/node_modules/vega-datasets/data";
 
 std::string ask(const std::string& query) {
     auto& server = support::servers().clickhouse();

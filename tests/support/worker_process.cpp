@@ -1,5 +1,6 @@
 #include "support/worker_process.hpp"
 
+#include "support/paths.hpp"
 #include "support/servers.hpp"
 
 #include <csignal>
@@ -18,7 +19,7 @@ constexpr milliseconds look_again{10};
 
 std::string binary() {
     const char* chosen = std::getenv("HEADRACE_BINARY");
-    return chosen != nullptr ? chosen : HEADRACE_BINARY;
+    return chosen != nullptr ? chosen : headrace_binary().string();
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ class HeadraceProcess {
 public:
     using Env = std::vector<std::pair<std::string, std::string>>;
 
-    // HEADRACE_BINARY (or the variable of that name in the environment) with `args`; `env` comes on top of ours.
+    // The program of the same build (or HEADRACE_BINARY of the environment) with `args`; `env` comes on top of ours.
     // Killed with SIGKILL when this goes.
     HeadraceProcess(std::vector<std::string> args, const Env& env);
 

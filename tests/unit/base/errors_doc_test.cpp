@@ -1,5 +1,7 @@
 #include "base/errors_doc.hpp"
 
+#include "support/paths.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -12,7 +14,7 @@ namespace {
 
 // HEADRACE_UPDATE_DOCS=1 writes the page instead of comparing it.
 TEST(ErrorsDoc, ThePageIsThatOfTheCodes) {
-    const auto root = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
+    const auto root = support::source_root();
     const auto page = root / "docs" / "errors.md";
     if (std::getenv("HEADRACE_UPDATE_DOCS") != nullptr) {
         std::ofstream(page, std::ios::binary) << errors_markdown();

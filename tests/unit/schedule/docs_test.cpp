@@ -4,6 +4,7 @@
 #include "schedule/catchup.hpp"
 #include "schedule/cron.hpp"
 #include "schedule/preview.hpp"
+#include "support/paths.hpp"
 
 #include <gtest/gtest.h>
 
@@ -34,7 +35,7 @@ Row cells(const std::string& line) {
 
 // Tables by their header line: "cron|zone|after|next times" → rows.
 std::map<std::string, std::vector<Row>> tables() {
-    const auto page = std::filesystem::path(__FILE__).parent_path() / "../../../docs/schedules.md";
+    const auto page = support::source_root() / "docs/schedules.md";
     std::ifstream file(page);
     EXPECT_TRUE(file) << page;
     std::map<std::string, std::vector<Row>> out;
