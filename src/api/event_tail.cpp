@@ -138,6 +138,9 @@ void EventTail::read_once(redis::Connection& redis, Deadline until) {
             rows = read_run_events(*db_.take(stop_.token()), runs);
         }
     } catch (const Error& error) {
+        if (stop_.stop_requested()) {
+            return;
+        }
         complete = false;
         log::warn("live events could not be completed", {{"error", error.code()}});
     }

@@ -60,7 +60,9 @@ std::size_t HttpResponse::read(char* to, std::size_t size) {
         rest = transfer_->next_piece();
     }
     const auto count = std::min(size, rest.size());
-    std::memcpy(to, rest.data(), count);
+    if (count > 0) {
+        std::memcpy(to, rest.data(), count);
+    }
     rest.remove_prefix(count);
     return count;
 }
