@@ -168,7 +168,7 @@ TEST_F(BadInput, F15_RedisIsFull) {
 }
 
 TEST_F(BadInput, F54_CancelIsImmediate) {
-    write_query("SELECT number AS id, sleepEachRow(0.5) AS v FROM system.numbers LIMIT 100", "");
+    write_query("SELECT number AS id, sleepEachRow(0.006) AS v FROM system.numbers LIMIT 480", "");
     const auto run_id = stack.trigger("t");
     ASSERT_TRUE(stack.await([&] {
         return stack.sql("select state as x from etl_runs where run_id = $1", {run_id}) == "running";
