@@ -66,11 +66,11 @@ fresh() {
     cat "$@" | sha256sum >"$stamp"
 }
 
-# build_program PRESET TARGET…: configures when needed and builds. Presets that ship are built without the tests.
+# build_program PRESET TARGET…: configures when needed and builds; `headrace` alone needs no test libraries.
 build_program() {
     local preset=$1 tests=ON
     shift
-    [ "$preset" != release ] || tests=OFF
+    [ "$*" != headrace ] || tests=OFF
     phase "configure $preset" cmake --preset "$preset" -DHEADRACE_TESTS=$tests
     # Through the preset: its environment lets ccache share objects between checkouts.
     phase "build $preset" cmake --build --preset "$preset" -j "$(nproc)" ${1:+--target} "$@"

@@ -152,8 +152,8 @@ void check_body_type(const Route& route, const net::Request& request) {
     }
     const auto parts = pieces(request.headers.get("Content-Type"), ';');
     const bool type = request.headers.count("Content-Type") == 1 &&
-                      std::any_of(route.body_types.begin(), route.body_types.end(), [&](const std::string& known) {
-                          return net::equal_no_case(known, parts[0]);
+                      std::any_of(route.body_types.begin(), route.body_types.end(), [&](const std::string& allowed) {
+                          return net::equal_no_case(allowed, parts[0]);
                       });
     const bool parameters =
         parts.size() == 1 || (parts.size() == 2 && (net::equal_no_case(parts[1], "charset=utf-8") ||

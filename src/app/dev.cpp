@@ -87,7 +87,11 @@ void banner(DevStack& stack, const std::string& address, const std::string& link
     }
     fmt::print(" postgres    psql '{}'\n", stack.postgres().url());
     fmt::print(" redis       redis-cli -s {}\n", stack.redis().socket());
-    fmt::print(" clickhouse  {}   user headrace, database headrace_demo\n", stack.clickhouse().url());
+    fmt::print(
+        " clickhouse  clickhouse-client --config-file {} --database headrace_demo   (HTTP: {})\n",
+        stack.clickhouse().client_config(),
+        stack.clickhouse().url()
+    );
     fmt::print(" logs        {}  {}\n", children.log_of("worker"), children.log_of("api"));
     fmt::print(" page        {}/etl\n", address);
     fmt::print(" login       {}   (once, within 10 minutes)\n", link);

@@ -236,9 +236,9 @@ Secret ServerHome::password(const std::string& name) const {
     return Secret(*text);
 }
 
-std::uint16_t ServerHome::choose_port(bool fresh) const {
+std::uint16_t ServerHome::choose_port(bool fresh, const std::string& name) const {
     std::uint16_t port = 0;
-    const auto text = read("port");
+    const auto text = read(name);
     if (text && !fresh) {
         std::uint16_t last = 0;
         std::from_chars(text->data(), text->data() + text->size(), last);
@@ -248,7 +248,7 @@ std::uint16_t ServerHome::choose_port(bool fresh) const {
     if (port == 0) {
         fail("no free port", errno);
     }
-    write("port", std::to_string(port));
+    write(name, std::to_string(port));
     return port;
 }
 

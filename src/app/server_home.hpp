@@ -51,8 +51,9 @@ public:
     // Made at the first call and kept for ever in a file of that name.
     Secret password(const std::string& name) const;
 
-    // The port of the last time when it is free, else any free one; remembered. `fresh` forgets the old one.
-    std::uint16_t choose_port(bool fresh) const;
+    // The port of the last time when it is free, else any free one; remembered under `name`. `fresh` forgets the old
+    // one.
+    std::uint16_t choose_port(bool fresh, const std::string& name = "port") const;
 
     void remember(pid_t pid) const;  // for the orphan check of the next open()
 

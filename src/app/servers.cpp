@@ -127,7 +127,8 @@ void PrivateClickHouse::write_config() const {
             "<?xml version=\"1.0\"?>\n<yandex>\n"
             " <logger><level>information</level><log>{0}/log/clickhouse.log</log>"
             "<errorlog>{0}/log/clickhouse.err.log</errorlog><size>8M</size><count>2</count></logger>\n"
-            " <http_port>{1}</http_port><listen_host>127.0.0.1</listen_host><timezone>UTC</timezone>\n"
+            " <http_port>{1}</http_port><tcp_port>{3}</tcp_port><listen_host>127.0.0.1</listen_host><timezone>UTC</"
+            "timezone>\n"
             " <path>{2}/store/</path><tmp_path>{2}/tmp/</tmp_path><user_files_path>{2}/files/</user_files_path>\n"
             " <format_schema_path>{2}/schemas/</format_schema_path>\n"
             " <mark_cache_size>67108864</mark_cache_size><uncompressed_cache_size>0</uncompressed_cache_size>\n"
@@ -136,7 +137,16 @@ void PrivateClickHouse::write_config() const {
             " <default_database>default</default_database>\n</yandex>\n",
             home_.path(),
             port_,
-            data
+            data,
+            native_port_
+        )
+    );
+    home_.write(
+        "client.xml",
+        fmt::format(
+            "<config><host>127.0.0.1</host><port>{}</port><user>headrace</user><password>{}</password></config>\n",
+            native_port_,
+            password().reveal()
         )
     );
     const auto user = [](std::string_view name, const Secret& password, std::string_view profile) {
@@ -168,6 +178,7 @@ void PrivateClickHouse::write_config() const {
 
 ProcessSpec PrivateClickHouse::command(bool new_port) {
     port_ = home_.choose_port(new_port);
+    native_port_ = home_.choose_port(new_port, "native-port");
     write_config();
     return spec({"clickhouse-server", "--config-file=" + home_.path() + "/config.xml"});
 }

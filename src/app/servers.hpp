@@ -85,7 +85,8 @@ struct ClickHouseOptions {
     int max_threads = 2;
 };
 
-// HTTP on a loopback port. Users: `headrace` (all rights) and `reader` (no writes, may set query settings).
+// HTTP and the native protocol on loopback ports. Users: `headrace` (all rights) and `reader` (no writes, may set query
+// settings).
 class PrivateClickHouse final : public PrivateServer {
 public:
     explicit PrivateClickHouse(ClickHouseOptions options);
@@ -95,6 +96,10 @@ public:
     std::string url() const;  // http://127.0.0.1:port
 
     std::uint16_t port() const { return port_; }
+
+    std::string client_config() const {
+        return home_.path() + "/client.xml";
+    }  // for clickhouse-client, with the password
 
     Secret password() const { return home_.password("password"); }  // of user `headrace`
 
@@ -109,6 +114,7 @@ private:
 
     ClickHouseOptions options_;
     std::uint16_t port_ = 0;
+    std::uint16_t native_port_ = 0;
 };
 
 }  // namespace headrace::app

@@ -1,6 +1,7 @@
 #include "auth/cookie.hpp"
 
 #include "base/encoding.hpp"
+#include "base/text.hpp"
 
 #include <fmt/core.h>
 #include <sodium.h>
@@ -16,14 +17,6 @@ constexpr std::size_t signature_length = 43;  // 32 bytes in base64 without padd
 
 const unsigned char* bytes_of(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
-}
-
-std::string_view trimmed(std::string_view text) {
-    const auto from = text.find_first_not_of(" \t");
-    if (from == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 std::string signature(std::string_view sid, const Secret& secret) {

@@ -20,15 +20,15 @@ std::string cell(std::string_view text) {
 }  // namespace
 
 std::string errors_markdown() {
-    std::vector<CodeInfo> codes(all_codes().begin(), all_codes().end());
-    std::sort(codes.begin(), codes.end(), [](const CodeInfo& a, const CodeInfo& b) { return a.code < b.code; });
+    std::vector<CodeInfo> sorted(all_codes().begin(), all_codes().end());
+    std::sort(sorted.begin(), sorted.end(), [](const CodeInfo& a, const CodeInfo& b) { return a.code < b.code; });
     std::string out =
         "# Error codes\n\n"
         "Made from `src/base/codes.cpp`; do not edit by hand. A code is stable: alerts and scripts may rely on it. The "
         "message\n"
         "beside a code says what happened this time, the hint what to do.\n";
     std::string_view area;
-    for (const auto& info : codes) {
+    for (const auto& info : sorted) {
         const auto own = info.code.substr(0, info.code.find('.'));
         if (own != area) {
             area = own;

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace headrace {
+
+inline constexpr std::int64_t day_seconds = 86'400;
 
 using Timestamp = std::chrono::sys_time<std::chrono::microseconds>;
 

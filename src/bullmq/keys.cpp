@@ -1,16 +1,12 @@
 #include "bullmq/keys.hpp"
 
 #include "base/encoding.hpp"
-#include "base/error.hpp"
+#include "bullmq/invalid.hpp"
 
 #include <algorithm>
 
 namespace headrace::bullmq {
 namespace {
-
-Error invalid(std::string message) {
-    return Error(ErrorKind::invalid, "config.invalid", std::move(message));
-}
 
 // What JavaScript's `${parseInt(id, 10)}` === id means: an integer in its shortest form.
 bool is_integer(std::string_view id) {

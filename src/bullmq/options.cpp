@@ -1,6 +1,6 @@
 #include "bullmq/options.hpp"
 
-#include "base/error.hpp"
+#include "bullmq/invalid.hpp"
 #include "bullmq/keys.hpp"
 #include "bullmq/msgpack.hpp"
 
@@ -15,10 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::int64_t priority_limit = (1 << 21) - 1;
-
-Error invalid(std::string message) {
-    return Error(ErrorKind::invalid, "config.invalid", std::move(message));
-}
 
 // cjson writes whole numbers as integers or, when large, in scientific form: both are taken.
 std::optional<std::int64_t> integer_of(const json::value* value) {

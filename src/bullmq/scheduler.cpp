@@ -1,6 +1,6 @@
 #include "bullmq/scheduler.hpp"
 
-#include "base/error.hpp"
+#include "bullmq/invalid.hpp"
 #include "bullmq/msgpack.hpp"
 #include "bullmq/options.hpp"
 #include "bullmq/queue_state.hpp"
@@ -11,10 +11,6 @@ namespace headrace::bullmq {
 namespace {
 
 using Guard = std::lock_guard<std::mutex>;
-
-Error invalid(std::string message) {
-    return Error(ErrorKind::invalid, "config.invalid", std::move(message));
-}
 
 void check(const RepeatOptions& repeat, std::int64_t now) {
     if ((repeat.every.count() > 0) == !repeat.pattern.empty()) {

@@ -1,5 +1,7 @@
 #include "net/http_headers.hpp"
 
+#include "base/text.hpp"
+
 #include <algorithm>
 
 namespace headrace::net {
@@ -7,14 +9,6 @@ namespace {
 
 char lower(char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string_view trim(std::string_view text) {
-    const auto from = text.find_first_not_of(" \t");
-    if (from == std::string_view::npos) {
-        return {};
-    }
-    return text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 }  // namespace
@@ -61,7 +55,7 @@ bool equal_no_case(std::string_view a, std::string_view b) {
 bool list_has(std::string_view header, std::string_view token) {
     while (!header.empty()) {
         const auto comma = std::min(header.find(','), header.size());
-        if (equal_no_case(trim(header.substr(0, comma)), token)) {
+        if (equal_no_case(trimmed(header.substr(0, comma)), token)) {
             return true;
         }
         header.remove_prefix(std::min(comma + 1, header.size()));

@@ -1,3 +1,4 @@
+#include "base/text.hpp"
 #include "pipeline/parse_parts.hpp"
 #include "pipeline/suggest.hpp"
 
@@ -51,15 +52,9 @@ std::string type_hint(std::string_view word) {
     return hint.empty() ? fmt::format("; the types are {}", one_of(types)) : hint;
 }
 
-std::string_view trim(std::string_view text) {
-    const auto from = text.find_first_not_of(' ');
-    return from == std::string_view::npos ? std::string_view()
-                                          : text.substr(from, text.find_last_not_of(' ') - from + 1);
-}
-
 bool read_number(std::string_view text, int min, int max, std::uint8_t& out) {
     int value = 0;
-    text = trim(text);
+    text = trimmed(text);
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || value < min || value > max) {
         return false;
@@ -87,13 +82,13 @@ void read_column(Problems& problems, const yaml::Entry& entry, std::vector<data:
     data::Field field;
     field.name = entry.key;
     field.nullable = true;
-    auto word = trim(*text);
+    auto word = trimmed(*text);
     if (word.ends_with('!') || word.ends_with('?')) {
         field.nullable = word.ends_with('?');
-        word = trim(word.substr(0, word.size() - 1));
+        word = trimmed(word.substr(0, word.size() - 1));
     }
     const auto bracket = word.find('(');
-    const auto type = trim(word.substr(0, bracket));
+    const auto type = trimmed(word.substr(0, bracket));
     const auto known =
         std::find_if(std::begin(kinds), std::end(kinds), [&](Kind kind) { return to_string(kind) == type; });
     if (known == std::end(kinds)) {

@@ -16,7 +16,7 @@ using yaml::Mark;
 using yaml::Node;
 
 // Keys of the top of the file that get indented by mistake.
-constexpr Elsewhere top_keys[] = {
+constexpr Elsewhere keys_of_the_top[] = {
     {"schedule", ""},
     {"columns", ""},
     {"transform", ""},
@@ -137,7 +137,7 @@ Part PartReader::connector(const Node& node, std::string_view what, const std::v
     }
     auto known = option_names(*type);
     known.insert(known.begin(), {"type", "credential"});
-    check_keys(problems_, node, what, known, top_keys);
+    check_keys(problems_, node, what, known, keys_of_the_top);
     headers_ = true;
     options_of_map(node, std::string(what), *type, part.options);
     headers_ = false;

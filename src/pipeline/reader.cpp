@@ -1,5 +1,6 @@
 #include "pipeline/reader.hpp"
 
+#include "base/text.hpp"
 #include "base/units.hpp"
 #include "pipeline/secret_words.hpp"
 #include "pipeline/suggest.hpp"
@@ -36,12 +37,6 @@ std::string shorten(std::string_view text) {
         --end;
     }
     return std::string(text.substr(0, end)) + "…";
-}
-
-std::string_view trim(std::string_view text) {
-    const auto from = text.find_first_not_of(" \t");
-    return from == std::string_view::npos ? std::string_view()
-                                          : text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 std::string plain_bytes(std::uint64_t bytes) {
@@ -183,7 +178,7 @@ std::optional<bool> want_boolean(Problems& problems, const Node& node, std::stri
 
 std::optional<milliseconds>
 want_duration(Problems& problems, const Node& node, std::string_view what, milliseconds min, milliseconds max) {
-    const auto text = trim(node.text);
+    const auto text = trimmed(node.text);
     const auto span = node.is_scalar() ? parse_duration(text) : std::nullopt;
     if (!span) {
         problems.add(
@@ -207,7 +202,7 @@ want_duration(Problems& problems, const Node& node, std::string_view what, milli
 
 std::optional<std::uint64_t>
 want_bytes(Problems& problems, const Node& node, std::string_view what, std::uint64_t min, std::uint64_t max) {
-    const auto text = trim(node.text);
+    const auto text = trimmed(node.text);
     const auto bytes = node.is_scalar() ? parse_bytes(text) : std::nullopt;
     if (!bytes || (is_number_text(text) && *bytes != 0)) {
         problems.add(

@@ -158,14 +158,14 @@ struct Worker::State {
             if (!settings.schedule) {
                 return milliseconds(1000);
             }
-            const auto tick = schedule::tick(*db);
-            if (!tick.planned.empty()) {
+            const auto plan = schedule::tick(*db);
+            if (!plan.planned.empty()) {
                 dispatch(*db, queue);
             }
-            for (const auto& run : tick.planned) {
+            for (const auto& run : plan.planned) {
                 journal.state_changed(run.run_id, run.pipeline, true);
             }
-            return tick.wait;
+            return plan.wait;
         } catch (const std::exception& e) {
             log::warn("scheduler: tried again in a second", {{"error", e.what()}});
             db.reset();

@@ -1,5 +1,7 @@
 #include "schedule/cron.hpp"
 
+#include "base/time.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -7,7 +9,6 @@
 namespace headrace::schedule {
 namespace {
 
-constexpr std::int64_t day_seconds = 86'400;
 constexpr std::int64_t year_one = -62'135'596'800;  // the calendar types of <chrono> hold ±32767 years only
 constexpr std::int64_t year_9999 = 253'370'764'800;
 constexpr std::int64_t horizon_seconds = 41LL * 366 * day_seconds;

@@ -1,6 +1,7 @@
 #include "schedule/cron_zone.hpp"
 
 #include "base/error.hpp"
+#include "base/time.hpp"
 #include "schedule/cron_words.hpp"
 
 #include <date/tz.h>
@@ -17,7 +18,6 @@ namespace headrace::schedule {
 namespace {
 
 constexpr int last_year = 2150;
-constexpr std::int64_t day_seconds = 86'400;
 constexpr std::int64_t beginning = std::numeric_limits<std::int64_t>::min() / 4;
 constexpr std::int64_t ending = std::numeric_limits<std::int64_t>::max() / 4;
 

@@ -1,5 +1,6 @@
 #include "schedule/preview.hpp"
 
+#include "base/time.hpp"
 #include "base/units.hpp"
 #include "schedule/cron_text.hpp"
 
@@ -12,7 +13,6 @@
 namespace headrace::schedule {
 namespace {
 
-constexpr std::int64_t day_seconds = 86'400;
 constexpr std::int64_t year_seconds = 366 * day_seconds;
 
 std::int64_t utc_seconds(Timestamp time) {

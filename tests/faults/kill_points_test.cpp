@@ -11,27 +11,27 @@ namespace {
 using support::Stack;
 using support::TornReader;
 
-constexpr int rows = 3000;
+constexpr int table_rows = 3000;
 
 // Reaching the end: every output decided once for this run, all published, nothing left running.
 void expect_whole(Stack& stack, const std::string& run_id, int version) {
     EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), "4");
     EXPECT_EQ(stack.sql("select count(*) as x from etl_outputs where not published"), "0");
     EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where state in ('running', 'committed')"), "0");
-    const auto seen = support::look_at(stack.get("cache:t"), rows);
+    const auto seen = support::look_at(stack.get("cache:t"), table_rows);
     EXPECT_EQ(seen.version, version) << seen.problem;
-    EXPECT_EQ(stack.redis().command({"HLEN", "cache:t:hash"}).integer(), rows);
-    EXPECT_EQ(stack.redis().command({"LLEN", "cache:t:list"}).integer(), rows / 100);
-    EXPECT_EQ(stack.redis().command({"ZCARD", "cache:t:zset"}).integer(), rows);
+    EXPECT_EQ(stack.redis().command({"HLEN", "cache:t:hash"}).integer(), table_rows);
+    EXPECT_EQ(stack.redis().command({"LLEN", "cache:t:list"}).integer(), table_rows / 100);
+    EXPECT_EQ(stack.redis().command({"ZCARD", "cache:t:zset"}).integer(), table_rows);
     EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "run"}).str(), run_id);
-    EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "rows"}).str(), std::to_string(rows));
+    EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "rows"}).str(), std::to_string(table_rows));
     EXPECT_EQ(stack.redis().command({"TTL", "cache:t"}).integer(), -1)
         << "the staging's TTL must not reach the live key";
 }
 
 // A good generation 1, made by a worker that is stopped again.
 void make_first_generation(Stack& stack) {
-    stack.write_versioned_pipeline(rows);
+    stack.write_versioned_pipeline(table_rows);
     stack.set_version(1);
     auto worker = stack.start_worker();
     ASSERT_EQ(stack.await_final(stack.trigger("t")), "succeeded") << worker->log();
@@ -43,7 +43,7 @@ class KillPoint : public testing::TestWithParam<const char*> {};
 TEST_P(KillPoint, F01_anotherWorkerFinishesAndNobodySeesHalf) {
     Stack stack;
     make_first_generation(stack);
-    TornReader reader(stack.redis_url(), "cache:t", rows);
+    TornReader reader(stack.redis_url(), "cache:t", table_rows);
     ASSERT_TRUE(stack.await([&] { return reader.reads() > 0; }));
     stack.set_version(2);
 
@@ -70,15 +70,15 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(KillPoints, K18_discardingStaging) {
     Stack stack;
     make_first_generation(stack);
-    TornReader reader(stack.redis_url(), "cache:t", rows);
-    stack.write_versioned_pipeline(rows, "checks:\n  - min_rows: 1000000\n");
+    TornReader reader(stack.redis_url(), "cache:t", table_rows);
+    stack.write_versioned_pipeline(table_rows, "checks:\n  - min_rows: 1000000\n");
     auto doomed = stack.start_worker({{"HEADRACE_KILL_AT", "K18"}});
     const auto run_id = stack.trigger("t");
     ASSERT_TRUE(doomed->wait(std::chrono::seconds(20))) << doomed->log();
     auto heir = stack.start_worker();
     EXPECT_EQ(stack.await_final(run_id, std::chrono::seconds(40)), "failed") << heir->log();
     EXPECT_EQ(stack.sql("select error->>'code' as x from etl_runs where run_id = $1", {run_id}), "check.min_rows");
-    EXPECT_EQ(support::look_at(stack.get("cache:t"), rows).version, 1);
+    EXPECT_EQ(support::look_at(stack.get("cache:t"), table_rows).version, 1);
     EXPECT_EQ(reader.violation(), "");
 }
 
@@ -90,8 +90,9 @@ TEST(KillPoints, K19_reconcilerPublishes) {
     auto doomed = stack.start_worker({{"HEADRACE_KILL_AT", "K19"}});
     ASSERT_TRUE(doomed->wait(std::chrono::seconds(20))) << doomed->log();
     auto heir = stack.start_worker();
-    EXPECT_TRUE(stack.await([&] { return support::look_at(stack.get("cache:t"), rows).version == 1; })) << heir->log();
-    EXPECT_TRUE(stack.await([&] { return stack.redis().command({"ZCARD", "cache:t:zset"}).integer() == rows; }));
+    EXPECT_TRUE(stack.await([&] { return support::look_at(stack.get("cache:t"), table_rows).version == 1; }))
+        << heir->log();
+    EXPECT_TRUE(stack.await([&] { return stack.redis().command({"ZCARD", "cache:t:zset"}).integer() == table_rows; }));
 }
 
 // K20: a slot became a run, its job was not sent. K21: the job was sent, the outbox row was not marked.
@@ -99,7 +100,9 @@ TEST(KillPoints, K20_K21_slotRunsExactlyOnce) {
     for (const char* point : {"K20", "K21"}) {
         SCOPED_TRACE(point);
         Stack stack;
-        stack.write_versioned_pipeline(rows, "schedule: { cron: \"* * * * * *\", timezone: UTC, overlap: skip }\n");
+        stack.write_versioned_pipeline(
+            table_rows, "schedule: { cron: \"* * * * * *\", timezone: UTC, overlap: skip }\n"
+        );
         stack.set_version(1);
         auto doomed = stack.start_worker({{"HEADRACE_KILL_AT", point}});
         ASSERT_TRUE(doomed->wait(std::chrono::seconds(20))) << doomed->log();

@@ -105,8 +105,8 @@ std::size_t running(const std::string& text) {
 }
 
 // Asks the server again and again; each question is a wait of its own.
-bool soon(const std::function<bool()>& done, seconds patience = seconds(20)) {
-    const auto until = Deadline::in(patience);
+bool soon(const std::function<bool()>& done, seconds limit = seconds(20)) {
+    const auto until = Deadline::in(limit);
     while (!done()) {
         if (until.passed()) {
             return false;

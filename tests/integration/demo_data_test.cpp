@@ -12,7 +12,7 @@ namespace {
 
 const std::string data_dir = support::source_root().string() + "/node_modules/vega-datasets/data";
 
-std::string ask(const std::string& query) {
+std::string answer_to(const std::string& query) {
     auto& server = support::servers().clickhouse();
     net::HttpRequest request;
     request.method = "POST";
@@ -36,18 +36,18 @@ TEST(DemoData, IsLoadedOnceAndMended) {
     auto& server = support::servers().clickhouse();
     const DemoTarget target{server.url(), "headrace", server.password()};
     EXPECT_EQ(loaded(load_demo_data(target, data_dir, {})), (std::vector<bool>{true, true, true}));
-    EXPECT_EQ(ask("SELECT count(), sum(count) FROM headrace_demo.flights_airport"), "5366\t7009728\n");
+    EXPECT_EQ(answer_to("SELECT count(), sum(count) FROM headrace_demo.flights_airport"), "5366\t7009728\n");
     EXPECT_EQ(
-        ask("SELECT city, latitude FROM headrace_demo.airports WHERE iata = '00M'"), "Bay Springs\t31.95376472\n"
+        answer_to("SELECT city, latitude FROM headrace_demo.airports WHERE iata = '00M'"), "Bay Springs\t31.95376472\n"
     );
     EXPECT_EQ(
-        ask("SELECT count(), min(date), max(date) FROM headrace_demo.flights_20k"),
+        answer_to("SELECT count(), min(date), max(date) FROM headrace_demo.flights_20k"),
         "20000\t2001-01-01 00:47:00\t2001-03-31 22:27:00\n"
     );
     EXPECT_EQ(loaded(load_demo_data(target, data_dir, {})), (std::vector<bool>{false, false, false}));
-    ask("INSERT INTO headrace_demo.airports (iata) VALUES ('XXX')");
+    answer_to("INSERT INTO headrace_demo.airports (iata) VALUES ('XXX')");
     EXPECT_EQ(loaded(load_demo_data(target, data_dir, {})), (std::vector<bool>{false, true, false}));
-    EXPECT_EQ(ask("SELECT count() FROM headrace_demo.airports"), "3376\n");
+    EXPECT_EQ(answer_to("SELECT count() FROM headrace_demo.airports"), "3376\n");
 }
 
 TEST(DemoData, SaysWhatIsMissing) {

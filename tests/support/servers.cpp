@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 const auto answer_limit = std::chrono::seconds(30);
 
 template <class Server, class Options>
-Server& started(std::unique_ptr<Server>& server, Options options) {
+Server& started(std::mutex& starting, std::unique_ptr<Server>& server, Options options) {
+    const std::lock_guard guard(starting);
     if (!server) {
         server = std::make_unique<Server>(std::move(options));
     }
@@ -79,14 +80,14 @@ app::PrivatePostgres& Servers::postgres() {
     options.dir = folder_ + "/postgres";
     options.durable = false;
     options.settings = {{"max_connections", "100"}};
-    return started(postgres_, std::move(options));
+    return started(starting_, postgres_, std::move(options));
 }
 
 app::PrivateRedis& Servers::redis(std::unique_ptr<app::PrivateRedis>& server, const std::string& name) {
     app::RedisOptions options;
     options.dir = folder_ + "/" + name;
     options.append_only = false;
-    return started(server, std::move(options));
+    return started(starting_, server, std::move(options));
 }
 
 app::PrivateRedis& Servers::redis() {
@@ -100,7 +101,7 @@ app::PrivateRedis& Servers::cache_redis() {
 app::PrivateClickHouse& Servers::clickhouse() {
     app::ClickHouseOptions options;
     options.dir = folder_ + "/clickhouse";
-    return started(clickhouse_, std::move(options));
+    return started(starting_, clickhouse_, std::move(options));
 }
 
 std::string Servers::fresh_database() {

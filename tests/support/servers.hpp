@@ -5,6 +5,7 @@
 #include "app/servers.hpp"
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ private:
 
     std::string folder_;
     int counter_ = 0;
+    std::mutex starting_;  // several threads of a test may ask for the same server
     std::unique_ptr<app::PrivatePostgres> postgres_;
     std::unique_ptr<app::PrivateRedis> redis_;
     std::unique_ptr<app::PrivateRedis> cache_redis_;

@@ -3,6 +3,8 @@
 #include "support/paths.hpp"
 #include "support/servers.hpp"
 
+#include <gtest/gtest.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -33,6 +35,16 @@ HeadraceProcess::HeadraceProcess(std::vector<std::string> args, const Env& env)
     spec.log_file = log_file_;
     spec.death_signal = SIGKILL;
     child_ = app::ChildProcess::start(spec);
+}
+
+HeadraceProcess::~HeadraceProcess() {
+    child_.terminate(SIGKILL, milliseconds(10'000));
+    const auto text = log();
+    for (const auto* report : {"ERROR: AddressSanitizer", "WARNING: ThreadSanitizer", "runtime error: "}) {
+        if (const auto at = text.find(report); at != std::string::npos) {
+            ADD_FAILURE() << "a sanitizer reported in the child:\n" << text.substr(at, 4000);
+        }
+    }
 }
 
 bool HeadraceProcess::wait_for_log(std::string_view text, milliseconds limit, std::size_t offset) {

@@ -17,8 +17,12 @@ public:
     using Env = std::vector<std::pair<std::string, std::string>>;
 
     // The program of the same build (or HEADRACE_BINARY of the environment) with `args`; `env` comes on top of ours.
-    // Killed with SIGKILL when this goes.
     HeadraceProcess(std::vector<std::string> args, const Env& env);
+    // Killed with SIGKILL. A sanitizer's report in its log fails the test: a worker that dies of one is replaced and
+    // healed like any other, so that nothing else would tell.
+    ~HeadraceProcess();
+    HeadraceProcess(const HeadraceProcess&) = delete;
+    HeadraceProcess& operator=(const HeadraceProcess&) = delete;
 
     // Waits until the log holds `text` (from `offset`, a value of log_size()); false when the process ended or the time
     // was up before. The failure message of the caller should show log().

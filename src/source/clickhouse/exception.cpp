@@ -1,5 +1,7 @@
 #include "source/clickhouse/exception.hpp"
 
+#include "base/text.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -15,13 +17,6 @@ constexpr std::string_view marker = "__exception__";
 
 bool one_of(int code, std::initializer_list<int> codes) {
     return std::find(codes.begin(), codes.end(), code) != codes.end();
-}
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view blank = " \t\r\n";
-    const auto from = text.find_first_not_of(blank);
-    return from == std::string_view::npos ? std::string_view()
-                                          : text.substr(from, text.find_last_not_of(blank) - from + 1);
 }
 
 std::string shortened(std::string_view text) {

@@ -130,6 +130,8 @@ export class Driver {
 
 // A number of milliseconds that depends on when the test ran: no scenario uses such an odd one itself.
 const inexact = value => Number(value) >= 10_000 && Number(value) % 1000 !== 0;
+// What a scheduler computes out of the clock may be any number, also a small or a round one.
+const computed = (key, name) => name === 'offset' || (name === 'delay' && key.startsWith('repeat:'));
 
 const asObject = flat => {
   const out = {};
@@ -142,11 +144,16 @@ const asObject = flat => {
 export async function dump(redis, prefix) {
   const mask = text => /^1[6-9]\d{11}(\.\d+)?$/.test(text) ? '<ms>' : /^\d{16,}$|e\+15$/.test(text) ? '<due>'
     : inexact(text) ? '<span>' : text;
-  const field = (name, value) => {
+  const field = (key, name, value) => {
     if (name === 'stacktrace') return { entries: JSON.parse(value).length };
     if (['opts', 'parent'].includes(name)) {
-      return JSON.parse(value, (key, v) => (typeof v === 'number' && v > 1.6e12 ? '<ms>' : typeof v === 'number' && inexact(v) ? '<span>' : typeof v === 'string' ? v.replace(/1[6-9]\d{11}/g, '<ms>') : v));
+      return JSON.parse(value, (inner, v) => {
+        if (typeof v === 'string') return v.replace(/1[6-9]\d{11}/g, '<ms>');
+        if (typeof v !== 'number') return v;
+        return v > 1.6e12 ? '<ms>' : inexact(v) || computed(key, inner) ? '<span>' : v;
+      });
     }
+    if (computed(key, name)) return '<span>';
     return mask(value.replace(/(repeat:[^:]+:)1[6-9]\d{11}/g, '$1<ms>'));
   };
   const member = id => id.replace(/(repeat:[^:]+:)1[6-9]\d{11}/g, '$1<ms>');
@@ -156,7 +163,7 @@ export async function dump(redis, prefix) {
     if (['marker', 'stalled-check'].includes(name.split(':').at(-1))) continue;
     const type = await redis.type(key);
     let value;
-    if (type === 'string') value = /:lock$/.test(key) ? '<token>' : field('', await redis.get(key));
+    if (type === 'string') value = /:lock$/.test(key) ? '<token>' : field(name, '', await redis.get(key));
     else if (type === 'list') value = (await redis.lrange(key, 0, -1)).map(member);
     else if (type === 'set') value = (await redis.smembers(key)).map(member).sort();
     else if (type === 'zset') {
@@ -165,10 +172,10 @@ export async function dump(redis, prefix) {
       // Finished in the same millisecond or not is chance.
       if (/:(completed|failed)$/.test(key)) value.sort();
     } else if (type === 'hash') {
-      value = Object.fromEntries(Object.entries(await redis.hgetall(key)).sort().map(([f, v]) => [f, field(f, v)]));
+      value = Object.fromEntries(Object.entries(await redis.hgetall(key)).sort().map(([f, v]) => [f, field(name, f, v)]));
     } else if (type === 'stream') {
       value = (await redis.xrange(key, '-', '+')).map(([, fields]) =>
-        Object.fromEntries(Object.entries(asObject(fields)).map(([f, v]) => [f, field(f, v)])));
+        Object.fromEntries(Object.entries(asObject(fields)).map(([f, v]) => [f, field(name, f, v)])));
     }
     out[name] = { type, ttl: (await redis.pttl(key)) > 0, value };
   }

@@ -6,7 +6,7 @@ import { CronExpressionParser } from 'cron-parser';
 import { IANAZone } from 'luxon';
 
 export function ask(lines) {
-    const build = process.env.HEADRACE_BUILD ?? fileURLToPath(new URL('../../../build/dev', import.meta.url));
+    const build = process.env.HEADRACE_BUILD ?? fileURLToPath(new URL('../../../build/release', import.meta.url));
     const program = process.env.CRON_NEXT ?? `${build}/tests/interop/cron/cron_next`;
     if (!existsSync(program)) {
         throw new Error(`${program} is not built; set CRON_NEXT to the program cron_next`);

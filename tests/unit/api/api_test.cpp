@@ -4,6 +4,7 @@
 #include "api/services.hpp"
 #include "auth/cookie.hpp"
 #include "base/ids.hpp"
+#include "support/nowhere.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -19,13 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 const Secret secret("0123456789abcdef0123456789abcdef");
 
-redis::Options nowhere() {
-    redis::Options options;
-    options.address.host = "127.0.0.1";
-    options.address.port = 1;
-    return options;
-}
-
 class ApiTest : public ::testing::Test {
 protected:
     ApiTest() {
@@ -38,7 +32,7 @@ protected:
         fs::create_symlink("/etc/passwd", folder_ / "passwd");
         api_ = std::make_unique<Api>(Dependencies{
             .db = db_,
-            .redis = nowhere(),
+            .redis = support::no_redis(),
             .sessions = {.secrets = {secret}},
             .send_jobs = {},
             .web_folder = folder_.string(),
@@ -247,8 +241,8 @@ TEST_F(ApiTest, login_attempts_are_limited) {
 
 TEST(ApiSecrets, must_be_there_and_long) {
     postgres::Pool db({.url = "host=127.0.0.1 port=1"}, 1);
-    EXPECT_THROW(Api({.db = db, .redis = nowhere(), .sessions = {}}), Error);
-    EXPECT_THROW(Api({.db = db, .redis = nowhere(), .sessions = {.secrets = {Secret("short")}}}), Error);
+    EXPECT_THROW(Api({.db = db, .redis = support::no_redis(), .sessions = {}}), Error);
+    EXPECT_THROW(Api({.db = db, .redis = support::no_redis(), .sessions = {.secrets = {Secret("short")}}}), Error);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // The routes of the program and api/openapi.yaml say the same.
 #include "api/api.hpp"
 #include "api/openapi_document.hpp"
+#include "support/nowhere.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -89,17 +90,13 @@ std::map<std::string, Operation> operations_of(const YAML::Node& root) {
     return out;
 }
 
-redis::Options nowhere() {
-    redis::Options options;
-    options.address.host = "127.0.0.1";
-    options.address.port = 1;
-    return options;
-}
-
 class Contract : public ::testing::Test {
 protected:
     postgres::Pool db_{{.url = "host=127.0.0.1 port=1 dbname=none"}, 1};
-    Api api_{{.db = db_, .redis = nowhere(), .sessions = {.secrets = {Secret("0123456789abcdef0123456789abcdef")}}}};
+    Api api_{
+        {.db = db_,
+         .redis = support::no_redis(),
+         .sessions = {.secrets = {Secret("0123456789abcdef0123456789abcdef")}}}};
     std::map<std::string, Operation> operations_ = operations_of(YAML::Load(std::string(openapi_yaml())));
 };
 

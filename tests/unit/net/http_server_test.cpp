@@ -121,7 +121,7 @@ TEST(HttpServer, MalformedRequests) {
         "GET / HTTP/1.1\r\nHost: h\r\nNo colon\r\n\r\n",
         "GET / HTTP/1.1\r\nHost : h\r\n\r\n",  // blank before the colon
         "GET / HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n",
-        std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 40),
+        std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 36),
         "G@T / HTTP/1.1\r\nHost: h\r\n\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  // TLS on a plain port
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

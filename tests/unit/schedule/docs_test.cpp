@@ -18,15 +18,15 @@
 namespace headrace::schedule {
 namespace {
 
-using Row = std::vector<std::string>;
+using Cells = std::vector<std::string>;
 
 std::string trim(std::string text) {
     const auto start = text.find_first_not_of(" `");
     return start == std::string::npos ? "" : text.substr(start, text.find_last_not_of(" `") - start + 1);
 }
 
-Row cells(const std::string& line) {
-    Row out;
+Cells cells(const std::string& line) {
+    Cells out;
     for (std::size_t at = 1, end = 0; (end = line.find(" |", at)) != std::string::npos; at = end + 2) {
         out.push_back(trim(line.substr(at, end - at)));
     }
@@ -34,11 +34,11 @@ Row cells(const std::string& line) {
 }
 
 // Tables by their header line: "cron|zone|after|next times" → rows.
-std::map<std::string, std::vector<Row>> tables() {
+std::map<std::string, std::vector<Cells>> tables() {
     const auto page = support::source_root() / "docs/schedules.md";
     std::ifstream file(page);
     EXPECT_TRUE(file) << page;
-    std::map<std::string, std::vector<Row>> out;
+    std::map<std::string, std::vector<Cells>> out;
     std::string header;
     for (std::string line; std::getline(file, line);) {
         if (!line.starts_with("|")) {

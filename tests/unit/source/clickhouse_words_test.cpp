@@ -140,14 +140,14 @@ TEST(ClickHouseException, LateWordsAtTheEndOnly) {
     EXPECT_FALSE(find_late_exception("Code: 159 is in the text", ""));
     EXPECT_EQ(find_late_exception("rows__exception__\r\nCode: 241. DB::Exception: Memory limit", "")->code, 241);
     EXPECT_FALSE(find_late_exception("rows__exception__ in a text", ""));
-    const std::string tag = "abcdefghijklmnop";
-    const std::string tagged = "\r\n__exception__\r\n" + tag +
-                               "\r\nCode: 395. DB::Exception: no. (X) (version 26.1)\n47 " + tag +
+    const std::string own_tag = "abcdefghijklmnop";
+    const std::string tagged = "\r\n__exception__\r\n" + own_tag +
+                               "\r\nCode: 395. DB::Exception: no. (X) (version 26.1)\n47 " + own_tag +
                                "\r\n__exception__\r\n";
-    EXPECT_EQ(find_late_exception("rows" + tagged, tag)->message, "no. (X)");
-    EXPECT_EQ(find_late_exception("rows" + tagged.substr(0, 60), tag)->code, 395);  // cut behind the code
-    EXPECT_FALSE(find_late_exception("rows" + tagged, "ponmlkjihgfedcba"));         // another's tag is data
-    EXPECT_FALSE(find_late_exception("", tag));
+    EXPECT_EQ(find_late_exception("rows" + tagged, own_tag)->message, "no. (X)");
+    EXPECT_EQ(find_late_exception("rows" + tagged.substr(0, 60), own_tag)->code, 395);  // cut behind the code
+    EXPECT_FALSE(find_late_exception("rows" + tagged, "ponmlkjihgfedcba"));             // another's tag is data
+    EXPECT_FALSE(find_late_exception("", own_tag));
 }
 
 TEST(ClickHouseType, IsDescribed) {
