@@ -1,8 +1,10 @@
-// ClickHouse → Redis: Headrace, a Node worker and the floors of both servers, all in one run, on the same rows.
-//   node bench/etl/run.mjs [--rows 1000000] [--repeat 5] [--binary build/release/headrace] [--out docs/benchmarks.md]
+// ClickHouse → Redis: Headrace, a Node worker and the floors of both servers, all in one run, on the same rows. Then peak RSS
+// by rows, time from start to ready, idle RSS, and the encoder and decoder alone.
+//   node bench/etl/run.mjs [--rows 1000000] [--repeat 5] [--memory 100000,1000000,10000000] [--build build/release]
+//                          [--out docs/benchmarks.md]      (--repeat 0 leaves the comparison out, --memory '' the memory)
 // The worker under test has core 0; Redis, Postgres and ClickHouse have core 1. Medians; ratios are between medians.
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,10 +15,10 @@ import { Servers, cpuOf, status } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
   rows: { type: 'string', default: '1000000' }, repeat: { type: 'string', default: '5' },
-  binary: { type: 'string', default: 'build/release/headrace' }, out: { type: 'string' },
-  memory: { type: 'string', default: '' },
+  build: { type: 'string', default: 'build/release' }, out: { type: 'string' },
+  memory: { type: 'string', default: '100000,1000000,10000000' },
 } });
-const rows = Number(options.rows), repeat = Number(options.repeat), binary = resolve(options.binary);
+const rows = Number(options.rows), repeat = Number(options.repeat), binary = resolve(options.build, 'headrace');
 const columns = 'user_id, email, city, segment, orders, revenue, is_active, last_seen';
 const query = (n) => `SELECT ${columns} FROM customers WHERE user_id < ${100_000_000 + n}`;
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -94,33 +96,111 @@ async function nodeRun(sink) {
 // --- Headrace: the real worker process, a run triggered by the command line, figures from its history and from /proc
 const folder = join(servers.dir, 'pipelines');
 mkdirSync(folder);
-const env = { ...process.env, DATABASE_URL: servers.pgUrl, REDIS_URL: `redis://127.0.0.1:${servers.redisPort}`, HEADRACE_KEY_FILE: join(servers.dir, 'key'), HEADRACE_PIPELINES: folder, HEADRACE_LOG: 'json' };
+const env = { ...process.env, DATABASE_URL: servers.pgUrl, REDIS_URL: `redis://127.0.0.1:${servers.redisPort}`, HEADRACE_KEY_FILE: join(servers.dir, 'key'), HEADRACE_PIPELINES: folder, HEADRACE_LOG: 'json', HEADRACE_LISTEN: '127.0.0.1:0', SESSION_SECRET: 'x'.repeat(32) };
 const headrace = (...args) => execFileSync(binary, args, { env, encoding: 'utf8' });
 const psql = (text) => execFileSync('psql', [servers.pgUrl, '-Atc', text], { encoding: 'utf8' }).trim();
 
+// A new name for each run: a pipeline whose output is flushed away would be run again by itself.
+let defined = 0;
 function definePipeline(sink, n) {
+  const name = `bench.${sink}${++defined}`;
+  for (const old of readdirSync(folder)) rmSync(join(folder, old));
   const as = sink === 'list' ? 'as: list, chunk_rows: 1000' : 'as: hash, field: user_id';
-  writeFileSync(join(folder, `bench.${sink}.yaml`), `version: 1\nname: bench.${sink}\nsource:\n  type: clickhouse\n  credential: ch\n  query: ${query(n)}\nsinks:\n  - { type: redis, key: bench, ${as} }\nretry: { attempts: 1, backoff: 1s, max: 1s }\ntimeout: 30m\n`);
+  writeFileSync(join(folder, `${name}.yaml`), `version: 1\nname: ${name}\nsource:\n  type: clickhouse\n  credential: ch\n  query: ${query(n)}\nsinks:\n  - { type: redis, key: bench, ${as} }\nretry: { attempts: 1, backoff: 1s, max: 1s }\ntimeout: 30m\n`);
+  return name;
+}
+
+async function start(...args) {
+  const child = spawn('taskset', ['-c', '0', binary, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
+  await new Promise((ok, bad) => {
+    child.stderr.on('data', (d) => { log += d; if (log.includes('"ready"')) ok(); });
+    child.on('exit', () => bad(new Error(`${args[0]} ended: ${log}`)));
+  });
+  return child;
+}
+async function end(child) {
+  child.removeAllListeners('exit');
+  child.kill('SIGTERM');
+  await new Promise((ok) => child.on('exit', ok));
 }
 
 async function headraceRun(sink, n = rows) {
   redisCli('flushall');
-  definePipeline(sink, n);
-  const child = spawn('taskset', ['-c', '0', binary, 'worker', '--no-schedule'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  let log = '';
-  await new Promise((ok, bad) => {
-    child.stderr.on('data', (d) => { log += d; if (log.includes('"ready"')) ok(); });
-    child.on('exit', () => bad(new Error(`the worker ended: ${log}`)));
-  });
+  const name = definePipeline(sink, n);
+  const child = await start('worker', '--no-schedule');
   writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
   const before = cpuOf(child.pid);
-  const id = headrace('run', `bench.${sink}`, '--wait').split('\n')[0];
+  const id = headrace('run', name, '--wait').split('\n')[0];
   await wait(300); // the last counters of the process
   const result = { rows: n, cpu: cpuOf(child.pid) - before, rss: status(child.pid, 'VmHWM'), seconds: Number(psql(`select extract(epoch from finished_at - started_at) from etl_runs where run_id = '${id}'`)) };
-  child.removeAllListeners('exit');
-  child.kill('SIGTERM');
-  await new Promise((ok) => child.on('exit', ok));
+  await end(child);
   return result;
+}
+
+// --- the other sections
+
+async function memory() {
+  const lines = [];
+  for (const n of options.memory.split(',').map(Number)) {
+    await fill(n);
+    const r = await headraceRun('list', n);
+    lines.push(`| ${n.toLocaleString('en')} | ${r.rss.toFixed(1)} | ${Math.round(n / r.seconds).toLocaleString('en')} | ${(r.cpu / n * 1e6).toFixed(2)} |`);
+    console.error(`memory: ${lines.at(-1)}`);
+  }
+  redisCli('flushall');
+  return `## Memory
+
+One worker process after another, list of 1000-row chunks; peak RSS during the run.
+
+| rows | peak RSS MiB | rows/s | CPU-s per million rows |
+| --- | --- | --- | --- |
+${lines.join('\n')}
+`;
+}
+
+// "Ready": the worker takes jobs, the api answers. The program itself may use any core here.
+async function idle() {
+  const lines = [];
+  for (const [title, ...args] of [['worker', 'worker'], ['worker without the scheduler', 'worker', '--no-schedule'], ['api', 'api']]) {
+    const times = [], sizes = [];
+    for (let i = 0; i < 9; i++) {
+      const begin = process.hrtime.bigint();
+      const child = await start(...args);
+      times.push(Number(process.hrtime.bigint() - begin) / 1e6);
+      await wait(500);
+      sizes.push(status(child.pid, 'VmRSS'));
+      await end(child);
+    }
+    lines.push(`| ${title} | ${median(times).toFixed(0)} (${Math.min(...times).toFixed(0)}..${Math.max(...times).toFixed(0)}) | ${median(sizes).toFixed(1)} |`);
+  }
+  return `## Start and rest
+
+From \`exec\` to ready, nine times, median (fastest..slowest); RSS half a second later.
+
+| process | ms to ready | RSS MiB |
+| --- | --- | --- |
+${lines.join('\n')}
+`;
+}
+
+function codecs() {
+  const text = execFileSync('taskset', ['-c', '0', resolve(options.build, 'bench/data/bench_data'), '--benchmark_format=json', '--benchmark_min_time=0.3'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const all = JSON.parse(text).benchmarks;
+  const lines = all.map((b) => {
+    const floor = all.find((f) => f.name === (b.name.startsWith('encode') ? 'floor_memcpy' : 'floor_memcpy_block'));
+    const share = b.name.startsWith('floor') ? '' : `${(b.bytes_per_second / floor.bytes_per_second * 100).toFixed(1)} %`;
+    return `| ${b.name} | ${(b.bytes_per_second / 1e9).toFixed(2)} | ${(b.items_per_second / 1e6).toFixed(1)} | ${share} |`;
+  });
+  return `## Encoder and decoder alone
+
+One core, Google Benchmark (\`bench/data\`). \`encode\`: columns to JSON, bytes of output. \`decode\`: Native blocks in pieces of 256 KiB to
+columns, bytes of input. The floor is a memcpy of the same bytes.
+
+| what | GB/s | million rows/s | of the floor |
+| --- | --- | --- | --- |
+${lines.join('\n')}
+`;
 }
 
 async function main() {
@@ -128,14 +208,17 @@ async function main() {
   if (!existsSync(env.HEADRACE_KEY_FILE)) writeFileSync(env.HEADRACE_KEY_FILE, `${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')}\n`, { mode: 0o600 });
   headrace('migrate');
   execFileSync(binary, ['credential', 'set', 'ch', '--kind', 'clickhouse', '-s', `url=${servers.chUrl}`, '-s', 'user=default', '--host', `127.0.0.1:${servers.chPort}`], { env, input: '\n' });
-  if (options.memory) {
-    for (const n of options.memory.split(',').map(Number)) {
-      await fill(n);
-      const r = await headraceRun('list', n);
-      console.log(`${String(n).padStart(10)} rows  peak RSS ${r.rss.toFixed(1)} MiB  ${Math.round(n / r.seconds)} rows/s  ${(r.cpu / n * 1e6).toFixed(2)} CPU-s per million`);
-    }
-    return;
-  }
+  const sections = [];
+  const rest = await idle(); // first: the servers have nothing else to do yet
+  if (repeat > 0) sections.push(await compare());
+  if (options.memory) sections.push(await memory());
+  sections.push(rest, codecs());
+  const text = `${heading((await servers.sql('SELECT version()')).trim())}\n${sections.join('\n')}`;
+  console.log(text);
+  if (options.out) writeFileSync(options.out, text);
+}
+
+async function compare() {
   const files = await prepare();
   const all = { curl: [], floorList: [], floorHash: [], list: [], hash: [], nodeList: [], nodeHash: [] };
   for (let i = 0; i < repeat; i++) {
@@ -148,10 +231,20 @@ async function main() {
     all.nodeHash.push(await nodeRun('hash'));
     console.error(`round ${i + 1} of ${repeat}`);
   }
-  report(all, files, (await servers.sql('SELECT version()')).trim());
+  return report(all, files);
 }
 
-function report(all, files, clickhouseVersion) {
+function heading(clickhouseVersion) {
+  const version = (cmd, args) => execFileSync(cmd, args, { encoding: 'utf8' }).split('\n')[0].trim();
+  return `# Benchmarks
+
+Made by \`scripts/bench\` on ${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB.
+Worker on core 0; Redis, ClickHouse (max_threads 1) and Postgres on core 1.
+${version('redis-server', ['--version']).split(' ').slice(0, 3).join(' ')} · ClickHouse ${clickhouseVersion} · ${version('psql', ['--version'])} · Node ${process.version}.
+`;
+}
+
+function report(all, files) {
   const of = (name) => {
     const seconds = all[name].map((r) => r.seconds);
     const pick = (key) => (all[name][0][key] === undefined ? null : median(all[name].map((r) => r[key])));
@@ -161,15 +254,11 @@ function report(all, files, clickhouseVersion) {
   const line = (title, r) => `| ${title} | ${Math.round(r.speed).toLocaleString('en')} (${Math.round(r.slow / 1000)}k..${Math.round(r.fast / 1000)}k) | ${r.cpu === null ? '' : (r.cpu / rows * 1e6).toFixed(2)} | ${r.rss === null ? '' : r.rss.toFixed(0)} |`;
   const slower = Math.min(f.curl.speed, f.floorList.speed);
   const slowerHash = Math.min(f.curl.speed, f.floorHash.speed);
-  const version = (cmd, args) => execFileSync(cmd, args, { encoding: 'utf8' }).split('\n')[0].trim();
-  const text = `# Benchmarks
+  return `## ClickHouse → Redis
 
-Made by \`scripts/bench\` on ${new Date().toISOString().slice(0, 10)}: ${rows.toLocaleString('en')} rows of 8 mixed columns, ${repeat} rounds, medians (slowest..fastest).
-${cpus().length} × ${cpus()[0].model}, ${Math.round(totalmem() / 2 ** 30)} GiB. Worker on core 0; Redis, ClickHouse (max_threads 1) and Postgres on core 1.
-${version('redis-server', ['--version']).split(' ').slice(0, 3).join(' ')} · ClickHouse ${clickhouseVersion} · ${version('psql', ['--version'])} · Node ${process.version}.
-Headrace's time is that of the whole run as its history shows it: claim, read, stage, decide, publish.
+${rows.toLocaleString('en')} rows of 8 mixed columns, about 100 bytes a row; ${repeat} rounds, medians (slowest..fastest). Headrace's time is that of the whole run as its history shows it: claim, read, stage, decide, publish.
 
-| ClickHouse → Redis | rows/s | CPU-s per million rows | peak RSS MiB |
+| | rows/s | CPU-s per million rows | peak RSS MiB |
 | --- | --- | --- | --- |
 ${line('Headrace, list of 1000-row chunks', f.list)}
 ${line('Headrace, one hash', f.hash)}
@@ -187,8 +276,6 @@ ${line(`floor: redis-cli --pipe, hash (${(files.hash.bytes / 1e6).toFixed(0)} MB
 | hash: Headrace / slower floor | ${(f.hash.speed / slowerHash * 100).toFixed(0)} % |
 | list: CPU of Headrace / Node | ${(f.list.cpu / f.nodeList.cpu).toFixed(2)} |
 `;
-  console.log(text);
-  if (options.out) writeFileSync(options.out, text);
 }
 
 try { await main(); } finally { await servers.stop(); }
