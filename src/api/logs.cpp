@@ -1,4 +1,4 @@
-// /api/etl/runs/{id}/logs and logs.txt.
+// /api/etl/runs/{id}/logs, logs.txt and rejects.
 #include "api/input.hpp"
 #include "api/run_view.hpp"
 #include "api/services.hpp"
@@ -120,6 +120,32 @@ net::Response page(Services& services, const Call& call) {
     return json_response(200, json.take());
 }
 
+net::Response rejects(Services& services, const Call& call) {
+    const auto& id = call.parameter("id");
+    const auto limit = query_integer(call.request, "limit", 1, 1000).value_or(200);
+    auto db = services.db();
+    read_run(*db, id);
+    const auto rows = db->exec(
+        "select row_number, step, reason, content from etl_rejects where run_id = $1 and attempt = (select "
+        "max(attempt) "
+        "from etl_attempts where run_id = $1) order by row_number limit $2",
+        {id, limit}
+    );
+    const auto kept = db->exec(
+        "select count(*) as n from etl_rejects where run_id = $1 and attempt = (select max(attempt) from etl_attempts "
+        "where run_id = $1)",
+        {id}
+    );
+    JsonWriter json;
+    json.begin_object().key("items").begin_array();
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        json.begin_object().key("row").number(rows.integer(i, "row_number")).key("step").text(rows.text(i, "step"));
+        json.key("reason").text(rows.text(i, "reason")).key("content").text(rows.text(i, "content")).end();
+    }
+    json.end().key("kept").number(kept.integer(0, "n")).end();
+    return json_response(200, json.take());
+}
+
 // Lines after the first of a message are indented, so that each line of the file without indent is one entry.
 void append_text(std::string& out, const postgres::Result& rows, std::size_t i) {
     const auto time = rows.time(i, "at");
@@ -178,6 +204,14 @@ void add_logs(Router& router, Services& services) {
     router.add(
               "GET", "/api/etl/runs/{id}/logs", viewer, [&services](const Call& call) { return page(services, call); }
     ).takes_query({"after", "before", "level", "step", "attempt", "q", "limit"});
+    router
+        .add(
+            "GET",
+            "/api/etl/runs/{id}/rejects",
+            viewer,
+            [&services](const Call& call) { return rejects(services, call); }
+        )
+        .takes_query({"limit"});
     router
         .add(
             "GET",

@@ -2,13 +2,18 @@
 #include "app/commands.hpp"
 #include "app/version.hpp"
 #include "base/error.hpp"
+#include "pipeline/suggest.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
 #include <malloc.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <csignal>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -18,6 +23,29 @@ int report(const headrace::Error& error) {
         fmt::print(stderr, "  {}\n", hint);
     }
     return 1;
+}
+
+// True when the first word should be a command and is none; says so.
+bool refuse_unknown_command(const CLI::App& app, int argc, char** argv) {
+    if (argc < 2 || argv[1][0] == '-') {
+        return false;
+    }
+    const std::string_view word = argv[1];
+    std::vector<std::string> names;
+    for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+        names.push_back(command->get_name());
+    }
+    if (std::find(names.begin(), names.end(), word) != names.end()) {
+        return false;
+    }
+    const std::vector<std::string_view> known(names.begin(), names.end());
+    fmt::print(
+        stderr,
+        "headrace: there is no command `{}`{}\n  `headrace --help` lists all.\n",
+        word,
+        headrace::pipeline::did_you_mean(word, known)
+    );
+    return true;
 }
 
 int run(int argc, char** argv) {
@@ -46,6 +74,9 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
+        if (refuse_unknown_command(app, argc, argv)) {
+            return 2;
+        }
         const int code = app.exit(e);
         return code == 0 ? 0 : 2;
     }

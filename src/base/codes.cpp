@@ -45,6 +45,11 @@ constexpr CodeInfo codes[] = {
      "The result has fewer rows than `min_rows`.",
      "The old output stays. Look at the source, or lower `min_rows`."},
     {"check.not_null", "A column that must have a value has none.", "Fix the query or the check."},
+    {"check.rejects",
+     "More rows were rejected than `on_reject.max` allows.",
+     "The old output stays. The run's page lists the first of them with the reason; mend the source or the step, or "
+     "raise the "
+     "bound."},
     {"check.rows_change",
      "The number of rows changed too much since the last good result.",
      "The old output stays. Raise `checks: rows_change_max`, or run once with --force when the change is real."},

@@ -52,15 +52,16 @@ public:
 
     void prepare(const data::Schema& schema) override { columns_ = find_columns(schema, names_, place_, "not_null"); }
 
-    void see(const data::Batch& batch) override {
+    void see(const data::Batch& batch, pipeline::Rejects& rejects) override {
         for (std::size_t i = 0; i < columns_.size(); ++i) {
             const auto& column = batch.column(columns_[i]);
             for (std::size_t row = 0; column.has_nulls() && row < column.size(); ++row) {
-                if (column.is_null(row)) {
+                if (column.is_null(row) &&
+                    !rejects.take(batch, row, "not_null", fmt::format("`{}` is null", names_[i]))) {
                     throw Error(
                         ErrorKind::permanent,
                         "check.not_null",
-                        fmt::format("`{}` is null in row {}", names_[i], batch.first_row + row + 1)
+                        fmt::format("`{}` is null in row {}", names_[i], batch.source_row(row) + 1)
                     );
                 }
             }
@@ -88,14 +89,15 @@ public:
 
     void prepare(const data::Schema& schema) override { columns_ = find_columns(schema, names_, place_, "unique"); }
 
-    void see(const data::Batch& batch) override {
+    void see(const data::Batch& batch, pipeline::Rejects& rejects) override {
         for (std::size_t row = 0; row < batch.rows(); ++row) {
             make_key(batch, row);
-            if (!keys_.insert(data::view(key_))) {
+            if (!keys_.insert(data::view(key_)) &&
+                !rejects.take(batch, row, "unique", fmt::format("the same {} as a row before it", joined_names()))) {
                 throw Error(
                     ErrorKind::permanent,
                     "check.unique",
-                    fmt::format("row {} has the same {} as a row before it", batch.first_row + row + 1, joined_names())
+                    fmt::format("row {} has the same {} as a row before it", batch.source_row(row) + 1, joined_names())
                 );
             }
             if (keys_.size() > most_) {

@@ -48,7 +48,7 @@ public:
 
     void prepare(const data::Schema&) override {}
 
-    void see(const data::Batch&) override {}
+    void see(const data::Batch&, pipeline::Rejects&) override {}
 
     void verdict(std::uint64_t rows, std::int64_t) override {
         if (rows < least_) {
@@ -70,7 +70,7 @@ public:
 
     void prepare(const data::Schema&) override {}
 
-    void see(const data::Batch&) override {}
+    void see(const data::Batch&, pipeline::Rejects&) override {}
 
     void verdict(std::uint64_t rows, std::int64_t previous_rows) override {
         if (previous_rows <= 0) {

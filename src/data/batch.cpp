@@ -1,5 +1,7 @@
 #include "data/batch.hpp"
 
+#include <algorithm>
+#include <numeric>
 #include <utility>
 
 namespace headrace::data {
@@ -30,12 +32,14 @@ void Batch::reset(const Schema& schema) {
         columns_[i].reset(schema.fields[i].kind);
     }
     first_row = 0;
+    origins_.clear();
 }
 
 void Batch::clear() {
     for (auto& column : columns_) {
         column.clear();
     }
+    origins_.clear();
 }
 
 std::size_t Batch::bytes() const {
@@ -50,9 +54,21 @@ void Batch::append_rows(const Batch& other, std::size_t from, std::size_t to) {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
         columns_[i].append_rows(other.columns_[i], from, to);
     }
+    origins_.clear();
 }
 
 void Batch::filter(const std::uint8_t* keep) {
+    const auto count = rows();
+    if (origins_.empty()) {
+        origins_.resize(count);
+        std::iota(origins_.begin(), origins_.end(), 0U);
+    }
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        origins_[kept] = origins_[i];
+        kept += keep[i];
+    }
+    origins_.resize(kept);
     for (auto& column : columns_) {
         column.filter(keep);
     }
@@ -62,6 +78,7 @@ void Batch::truncate(std::size_t rows) {
     for (auto& column : columns_) {
         column.truncate(rows);
     }
+    origins_.resize(std::min(origins_.size(), rows));
 }
 
 void Batch::drop(std::size_t i) {

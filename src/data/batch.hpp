@@ -36,8 +36,11 @@ public:
 
     const Column& column(std::size_t i) const { return columns_[i]; }
 
-    // Number of the first row within the attempt (0-based), for messages and reject positions.
+    // Number of the first row within the attempt (0-based).
     std::uint64_t first_row = 0;
+
+    // Which row of the source, counted from 0, is row `i` of this batch: filters do not change the answer.
+    std::uint64_t source_row(std::size_t i) const { return first_row + (origins_.empty() ? i : origins_[i]); }
 
     void filter(const std::uint8_t* keep);                                   // see Column::filter
     void truncate(std::size_t rows);                                         // keeps the first rows
@@ -56,7 +59,8 @@ private:
 
     Schema schema_;
     std::vector<Column> columns_;
-    std::vector<Column> spare_;  // memory of columns that transforms took away
+    std::vector<Column> spare_;           // memory of columns that transforms took away
+    std::vector<std::uint32_t> origins_;  // row before the first filter; empty = none was used
 };
 
 }  // namespace headrace::data

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "data/schema.hpp"
+#include "pipeline/rejects.hpp"
 #include "schedule/catchup.hpp"
 
 #include <chrono>
@@ -74,6 +75,7 @@ struct Definition {
     std::vector<Part> checks;
     std::vector<Part> sinks;  // at least one
     bool allow_empty = false;
+    std::optional<RejectSpec> on_reject;  // nullopt: the first bad row stops the run
     RetrySpec retry;
     milliseconds timeout{std::chrono::minutes(30)};
     std::uint64_t memory = 64u << 20;          // bytes for buffers of one run

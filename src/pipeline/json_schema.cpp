@@ -369,6 +369,25 @@ private:
     void running() {
         json_.key("allow_empty");
         simple("boolean", "true: a result without rows is right and is published. Default: false.");
+        json_.key("on_reject").open('{');
+        pair("type", "object");
+        pair(
+            "description",
+            "Rows that a step cannot accept are taken out and kept with their reason. Without it the first one stops "
+            "the run."
+        );
+        json_.key("properties").open('{').key("keep");
+        integer("So many are kept with their content. Default: 1000.", "0", "5000");
+        json_.key("max").open('{');
+        texts("type", {"integer", "string"});
+        pair("pattern", share_pattern);
+        pair(
+            "description",
+            "More bad rows than this, or a larger share of the rows read, and nothing is published: 100, 0.1%."
+        );
+        json_.close('}').close('}');
+        required({"max"});
+        json_.key("additionalProperties").raw("false").close('}');
         json_.key("retry").open('{');
         pair("type", "object");
         pair("description", "How often a run that failed for a passing reason is tried, in all.");

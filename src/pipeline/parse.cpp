@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace headrace::pipeline {
@@ -33,6 +34,7 @@ constexpr std::string_view top_keys[] = {
     "checks",
     "sinks",
     "allow_empty",
+    "on_reject",
     "retry",
     "timeout",
     "limits",
@@ -40,6 +42,7 @@ constexpr std::string_view top_keys[] = {
 constexpr std::string_view schedule_keys[] = {"cron", "timezone", "jitter", "catchup", "catchup_window", "overlap"};
 constexpr std::string_view retry_keys[] = {"attempts", "backoff", "max"};
 constexpr std::string_view limits_keys[] = {"memory"};
+constexpr std::string_view reject_keys[] = {"keep", "max"};
 constexpr std::string_view defaults_keys[] = {"retry", "timeout", "limits", "owner", "tags", "schedule"};
 constexpr std::string_view defaults_schedule_keys[] = {"timezone"};
 constexpr std::string_view catchup_words[] = {"none", "last", "all"};
@@ -137,6 +140,9 @@ public:
         }
         PartReader parts(problems_, out_.name);
         read_source(root, parts);
+        if (const auto* node = root.find("on_reject"); node != nullptr && want_map(problems_, *node, "on_reject")) {
+            read_on_reject(*node);
+        }
         if (const auto* node = root.find("columns")) {
             out_.columns = read_columns(problems_, *node);
         }
@@ -234,6 +240,29 @@ private:
             }
         }
         retry.max = std::max(retry.max, retry.backoff);
+    }
+
+    void read_on_reject(const Node& node) {
+        check_keys(problems_, node, "on_reject", reject_keys);
+        RejectSpec spec;
+        if (const auto* keep = node.find("keep")) {
+            spec.keep =
+                static_cast<std::uint64_t>(want_integer(problems_, *keep, "on_reject.keep", 0, 5000).value_or(0));
+        }
+        const auto* max = node.find("max");
+        if (max == nullptr) {
+            problems_.add(node.mark, "`on_reject` needs `max`: how many rows may be bad, such as 100 or 0.1%");
+        } else if (!max->text.ends_with('%')) {
+            spec.most_rows =
+                static_cast<std::uint64_t>(want_integer(problems_, *max, "on_reject.max", 0, 1'000'000'000).value_or(0)
+                );
+        } else if (const auto share = want_number(problems_, *max, "on_reject.max")) {
+            spec.most_share = std::strtod(share->c_str(), nullptr);
+            if (*spec.most_share < 0 || *spec.most_share > 1) {
+                problems_.add(max->mark, fmt::format("`on_reject.max` is 0% to 100%, found {}", found(*max)));
+            }
+        }
+        out_.on_reject = spec;
     }
 
     void read_schedule(const Node& node) {

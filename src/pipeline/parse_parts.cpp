@@ -294,8 +294,14 @@ void PartReader::complete(const PartType& type, const std::string& what, Mark ma
         if (has_option(out, spec.name)) {
             continue;
         }
+        const auto& needed = spec.needed_for;
+        const auto chosen = needed.option.empty() ? std::string() : out.get(needed.option);
         if (spec.required) {
             problems_.add(mark, fmt::format("{} needs `{}`: {}", what, spec.name, spec.help));
+        } else if (std::find(needed.values.begin(), needed.values.end(), chosen) != needed.values.end()) {
+            problems_.add(
+                mark, fmt::format("{} with `{}: {}` needs `{}`: {}", what, needed.option, chosen, spec.name, spec.help)
+            );
         } else if (!spec.default_value.empty()) {
             add_default(spec, out);
         }

@@ -18,6 +18,12 @@ namespace headrace::pipeline {
 
 enum class OptionKind { text, sql, integer, number, boolean, duration, bytes, choice, text_list, text_map };
 
+// "needed when option `as` is hash".
+struct NeededFor {
+    std::string_view option;
+    std::vector<std::string_view> values;
+};
+
 struct OptionSpec {
     std::string_view name;
     OptionKind kind = OptionKind::text;
@@ -25,6 +31,7 @@ struct OptionSpec {
     std::string_view default_value = "";
     std::string_view help;                       // one sentence
     std::vector<std::string_view> choices = {};  // kind choice
+    NeededFor needed_for = {};                   // needed with these values of a choice that stands before it
 };
 
 // A resolved credential: settings are public (host, user …), the secret is not.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "data/batch.hpp"
+#include "pipeline/rejects.hpp"
 
 #include <cstdint>
 
@@ -17,8 +18,9 @@ public:
     // The schema that apply() leaves. Called once, before the first batch. Throws pipeline.invalid when it does not
     // fit.
     virtual data::Schema prepare(const data::Schema& in) = 0;
-    // Changes the batch in place. Returns the number of rows it took out.
-    virtual std::uint64_t apply(data::Batch& batch) = 0;
+    // Changes the batch in place. Returns the number of rows it took out. A row that it cannot change is given to
+    // `rejects`, or throws transform.value when that takes none.
+    virtual std::uint64_t apply(data::Batch& batch, Rejects& rejects) = 0;
 };
 
 // Sees every batch that goes to the sinks and decides at the end whether the result may be published.
@@ -30,7 +32,8 @@ public:
     virtual ~Check() = default;
 
     virtual void prepare(const data::Schema& schema) = 0;
-    virtual void see(const data::Batch& batch) = 0;  // throws check.* to stop at once
+    // A row that must not go out is given to `rejects`; throws check.* to stop at once when that takes none.
+    virtual void see(const data::Batch& batch, Rejects& rejects) = 0;
     // All rows were seen. `previous_rows`: rows of the last good generation, or -1. Throws check.* when it must not go
     // out.
     virtual void verdict(std::uint64_t rows, std::int64_t previous_rows) = 0;

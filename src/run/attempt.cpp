@@ -3,6 +3,7 @@
 #include "base/killpoint.hpp"
 #include "base/units.hpp"
 #include "run/read_ahead.hpp"
+#include "run/reject_log.hpp"
 
 #include <fmt/core.h>
 
@@ -191,6 +192,11 @@ void Attempt::read_and_stage() {
     for (const auto* step : {"transform", "check", "stage"}) {
         journal_.begin(step);
     }
+    auto reject_spec = definition_.on_reject;
+    if (reject_spec && head_.forced) {
+        reject_spec = pipeline::RejectSpec{.keep = reject_spec->keep, .most_rows = std::nullopt, .most_share = 1.0};
+    }
+    RejectLog rejects(reject_spec, journal_);
     BusyTime transforming;
     BusyTime checking;
     BusyTime staging;
@@ -198,13 +204,15 @@ void Attempt::read_and_stage() {
     while (source.next(batch)) {
         transforming.measure([&] {
             for (const auto& transform : transforms_) {
-                journal_.rows_filtered += transform->apply(batch);
+                journal_.rows_filtered += transform->apply(batch, rejects);
+                rejects.settle(batch);
             }
         });
         HEADRACE_POINT("K5");
         checking.measure([&] {
             for (const auto& check : checks_) {
-                check->see(batch);
+                check->see(batch, rejects);
+                rejects.settle(batch);
             }
         });
         staging.measure([&] {
@@ -220,6 +228,21 @@ void Attempt::read_and_stage() {
         }
         journal_.bytes_written = bytes;
     }
+    const auto rows_in = source.completeness().rows;
+    if (rows_in != rows_out_ + rejects.count() + journal_.rows_filtered) {
+        throw Error(
+            ErrorKind::permanent,
+            "internal.bug",
+            fmt::format(
+                "the account of the rows does not close: {} read, {} written, {} rejected, {} filtered",
+                rows_in,
+                rows_out_,
+                rejects.count(),
+                journal_.rows_filtered.load()
+            )
+        );
+    }
+    rejects.judge(rows_in);
     proof_ = source.completeness().proof;
     log("info", "read", fmt::format("read {} rows, complete: {}", source.completeness().rows, proof_));
     journal_.done("transform", rows_out_, 0, transforming.text());

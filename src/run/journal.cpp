@@ -88,6 +88,13 @@ std::int64_t Journal::log(std::string_view level, std::string_view step, std::st
     return last_seq_;
 }
 
+void Journal::reject(RejectedRow row) {
+    row.reason = redactor_->apply(clean(std::move(row.reason)));
+    row.content = redactor_->apply(clean(std::move(row.content)));
+    std::lock_guard lock(mutex_);
+    rejects_.push_back(std::move(row));
+}
+
 std::string Journal::running_step() const {
     std::lock_guard lock(mutex_);
     return open_.empty() ? std::string() : open_.back();

@@ -38,6 +38,13 @@ struct LogLine {
     std::string message;
 };
 
+struct RejectedRow {
+    std::uint64_t row = 0;  // within the read, from 1
+    std::string step;
+    std::string reason;
+    std::string content;  // JSON
+};
+
 // Notes of one attempt. Thread-safe. Counters may be bumped from the threads of the run without a lock.
 class Journal {
 public:
@@ -54,6 +61,7 @@ public:
     // rows and bytes of the step so far; kept until the next write.
     void done(std::string_view step, std::uint64_t rows, std::uint64_t bytes, std::string detail = {});
     void fail(std::string_view step, std::string detail);
+    void reject(RejectedRow row);  // the caller keeps their number small
     // Returns the line's number. Above 10,000 waiting lines debug and info are dropped and counted.
     std::int64_t log(std::string_view level, std::string_view step, std::string message);
 
@@ -79,6 +87,7 @@ private:
     mutable std::mutex mutex_;
     std::int64_t last_seq_;
     std::vector<LogLine> lines_;
+    std::vector<RejectedRow> rejects_;
     std::map<std::string, StepNote, std::less<>> steps_;  // changed since the last write
     std::map<std::string, StepNote, std::less<>> known_;  // all
     std::vector<std::string> open_;

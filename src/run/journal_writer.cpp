@@ -39,6 +39,12 @@ constexpr std::string_view upsert_steps =
     "rows = excluded.rows,"
     " bytes = excluded.bytes, detail = excluded.detail";
 
+constexpr std::string_view insert_rejects =
+    "insert into etl_rejects (run_id, attempt, row_number, step, reason, content) select run, attempt, row, step, "
+    "reason, "
+    "content from jsonb_to_recordset($1::jsonb)"
+    " as x(run uuid, attempt int, row bigint, step text, reason text, content text) on conflict do nothing";
+
 constexpr std::string_view insert_progress =
     "insert into etl_progress (run_id, attempt, at, rows_read, rows_written, bytes_read, bytes_written)"
     " select run, attempt, at, rr, rw, br, bw from jsonb_to_recordset($1::jsonb)"
@@ -57,9 +63,12 @@ struct Bundle {
     json::array lines;
     json::array steps;
     json::array progress;
+    json::array rejects;
     std::vector<Event> events;
 
-    bool empty() const { return lines.empty() && steps.empty() && progress.empty() && events.empty(); }
+    bool nothing_for_postgres() const { return lines.empty() && steps.empty() && progress.empty() && rejects.empty(); }
+
+    bool empty() const { return nothing_for_postgres() && events.empty(); }
 };
 
 }  // namespace
@@ -126,10 +135,22 @@ struct JournalWriter::State {
 void JournalWriter::State::collect(Journal& journal, Bundle& out) {
     std::vector<LogLine> lines;
     std::map<std::string, StepNote, std::less<>> steps;
+    std::vector<RejectedRow> rejects;
     {
         std::lock_guard lock(journal.mutex_);
         lines.swap(journal.lines_);
         steps.swap(journal.steps_);
+        rejects.swap(journal.rejects_);
+    }
+    for (const auto& row : rejects) {
+        out.rejects.push_back(
+            {{"run", journal.run_id_},
+             {"attempt", journal.attempt_},
+             {"row", row.row},
+             {"step", row.step},
+             {"reason", row.reason},
+             {"content", row.content}}
+        );
     }
     json::array shown;
     for (const auto& line : lines) {
@@ -183,7 +204,7 @@ void JournalWriter::State::collect(Journal& journal, Bundle& out) {
     const auto c = journal.counters();
     auto& last = journal.written_;
     if (c.rows_read == last.rows_read && c.rows_written == last.rows_written && c.bytes_read == last.bytes_read &&
-        c.bytes_written == last.bytes_written) {
+        c.bytes_written == last.bytes_written && c.rows_rejected == last.rows_rejected) {
         return;
     }
     last = c;
@@ -242,7 +263,7 @@ bool JournalWriter::State::write(Bundle& bundle) {
 }
 
 void JournalWriter::State::write_postgres(Bundle& bundle) {
-    if (bundle.lines.empty() && bundle.steps.empty() && bundle.progress.empty()) {
+    if (bundle.nothing_for_postgres()) {
         return;
     }
     if (!db || db->broken()) {
@@ -254,6 +275,9 @@ void JournalWriter::State::write_postgres(Bundle& bundle) {
         }
         if (!bundle.steps.empty()) {
             c.exec(upsert_steps, {json::serialize(bundle.steps)});
+        }
+        if (!bundle.rejects.empty()) {
+            c.exec(insert_rejects, {json::serialize(bundle.rejects)});
         }
         if (!bundle.progress.empty()) {
             const auto text = json::serialize(bundle.progress);

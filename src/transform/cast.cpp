@@ -43,6 +43,12 @@ std::string shown(const Column& column, std::size_t row) {
     return out + "…";
 }
 
+// Without the mark of "never null", which is not what is wrong here.
+std::string plain_type(Field field) {
+    field.nullable = true;
+    return data::type_text(field);
+}
+
 class Cast final : public Transform {
 public:
     explicit Cast(const Part& part) : place_(part.options.place) {
@@ -95,14 +101,14 @@ public:
         return out;
     }
 
-    std::uint64_t apply(data::Batch& batch) override {
+    std::uint64_t apply(data::Batch& batch, pipeline::Rejects& rejects) override {
         for (const auto& target : targets_) {
             const auto& in = batch.column(target.index);
             scratch_.reset(target.to.kind);
             for (std::size_t row = 0; row < in.size(); ++row) {
                 if (in.is_null(row)) {
                     if (target.required) {
-                        refuse(batch, target, row, "is null");
+                        refuse(batch, target, row, "is null", rejects);
                     }
                     scratch_.add_null();
                 } else if (!target.convert(in, row, target.to, scratch_)) {
@@ -110,8 +116,10 @@ public:
                         batch,
                         target,
                         row,
-                        fmt::format("{} cannot become {} without loss", shown(in, row), data::type_text(target.to))
+                        fmt::format("{} cannot become {} without loss", shown(in, row), plain_type(target.to)),
+                        rejects
                     );
+                    scratch_.add_null();
                 }
             }
             batch.replace(target.index, target.to, std::move(scratch_));
@@ -120,13 +128,20 @@ public:
     }
 
 private:
-    [[noreturn]] static void
-    refuse(const data::Batch& batch, const Target& target, std::size_t row, const std::string& why) {
-        throw Error(
-            ErrorKind::permanent,
-            "transform.value",
-            fmt::format("row {}, column `{}`: {}", batch.first_row + row + 1, target.to.name, why)
-        );
+    // Comes back when the row is taken out instead.
+    static void refuse(
+        const data::Batch& batch,
+        const Target& target,
+        std::size_t row,
+        const std::string& why,
+        pipeline::Rejects& rejects
+    ) {
+        const auto text = fmt::format("column `{}`: {}", target.to.name, why);
+        if (!rejects.take(batch, row, "cast", text)) {
+            throw Error(
+                ErrorKind::permanent, "transform.value", fmt::format("row {}, {}", batch.source_row(row) + 1, text)
+            );
+        }
     }
 
     Place place_;
@@ -169,7 +184,7 @@ public:
         return out;
     }
 
-    std::uint64_t apply(data::Batch& batch) override {
+    std::uint64_t apply(data::Batch& batch, pipeline::Rejects&) override {
         const std::size_t rows = batch.rows();
         for (const auto& constant : constants_) {
             if (constant.index) {

@@ -48,7 +48,7 @@ public:
         return out;
     }
 
-    std::uint64_t apply(data::Batch& batch) override {
+    std::uint64_t apply(data::Batch& batch, pipeline::Rejects&) override {
         for (const auto& [index, name] : indexes_) {
             batch.rename(index, name);
         }
@@ -98,7 +98,7 @@ public:
         return out;
     }
 
-    std::uint64_t apply(data::Batch& batch) override {
+    std::uint64_t apply(data::Batch& batch, pipeline::Rejects&) override {
         batch.select(order_);
         return 0;
     }
@@ -123,7 +123,7 @@ public:
 
     data::Schema prepare(const data::Schema& in) override { return in; }
 
-    std::uint64_t apply(data::Batch& batch) override {
+    std::uint64_t apply(data::Batch& batch, pipeline::Rejects&) override {
         const std::uint64_t rows = batch.rows();
         const std::uint64_t kept = std::min(rows, left_);
         batch.truncate(static_cast<std::size_t>(kept));

@@ -330,7 +330,7 @@ public:
         return in;
     }
 
-    std::uint64_t apply(data::Batch& batch) override {
+    std::uint64_t apply(data::Batch& batch, pipeline::Rejects&) override {
         evaluate(bound_, batch);
         std::uint64_t out = 0;
         for (auto& truth : bound_.truths) {

@@ -37,6 +37,6 @@ describe('the output of ch.top_dests', { skip, concurrency: false }, () => {
     const flat = get('HGETALL', 'cache:ch.top_dests:meta').split('\n');
     const meta = Object.fromEntries(Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i], flat[2 * i + 1]]));
     assert.equal(Number(meta.rows), 50);
-    assert.match(meta.run_id, /^[0-9a-f-]{36}$/);
+    assert.match(meta.run, /^[0-9a-f-]{36}$/);
   });
 });

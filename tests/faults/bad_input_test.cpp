@@ -6,6 +6,8 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace headrace {
 namespace {
 
@@ -82,6 +84,71 @@ TEST_F(BadInput, F30_QueryThatFailsAfterAMegabyteWasSent) {
     EXPECT_EQ(stack.await_final(run_id), "failed") << worker->log();
     EXPECT_EQ(stack.sql("select left(error->>'code', 7) as x from etl_runs where run_id = $1", {run_id}), "source.");
     expect_old_output();
+}
+
+// 100 rows: the filter takes 0 to 9, `v` of 20 and 21 is no number, `name` of 30 is null, the id of 41 is that of 40.
+constexpr const char* bad_rows =
+    "SELECT if(number = 41, 40, number) AS id, if(number IN (20, 21), 'x', toString(number)) AS v, "
+    "if(number = 30, NULL, 'n') AS name FROM system.numbers LIMIT 100";
+constexpr const char* strict_steps =
+    "transform:\n  - filter: id >= 10\n  - cast: { v: int64 }\nchecks:\n  - not_null: [name]\n  - unique: [id]\n";
+
+TEST_F(BadInput, WithoutOnRejectTheFirstBadRowStopsTheRun) {
+    write_query(bad_rows, strict_steps);
+    const auto run_id = stack.trigger("t");
+    expect_failure(run_id, "transform.value");
+    // The row of the source, not that behind the filter.
+    EXPECT_EQ(
+        stack.sql("select error->>'message' as x from etl_runs where run_id = $1", {run_id}),
+        "row 21, column `v`: \"x\" cannot become int64 without loss"
+    );
+}
+
+TEST_F(BadInput, RejectedRowsAreKeptWithTheirReason) {
+    write_query(bad_rows, std::string(strict_steps) + "on_reject: { keep: 3, max: 10% }\n");
+    const auto run_id = stack.trigger("t");
+    EXPECT_EQ(stack.await_final(run_id), "succeeded") << worker->log();
+    EXPECT_EQ(
+        stack.sql(
+            "select concat_ws('/', rows_read, rows_filtered, rows_rejected, rows_written) as x from etl_runs where "
+            "run_id = "
+            "$1",
+            {run_id}
+        ),
+        "100/10/4/86"
+    );
+    // The journal is written several times a second, also after the state.
+    EXPECT_TRUE(stack.await([&] {
+        return stack.sql("select count(*) as x from etl_rejects where run_id = $1", {run_id}) == "3";
+    }));
+    EXPECT_EQ(
+        stack.sql(
+            "select string_agg(concat_ws(' ', row_number, step, reason, content), '\n' order by row_number) as x from "
+            "etl_rejects where run_id = $1",
+            {run_id}
+        ),
+        "21 cast column `v`: \"x\" cannot become int64 without loss {\"id\":20,\"v\":\"x\",\"name\":\"n\"}\n"
+        "22 cast column `v`: \"x\" cannot become int64 without loss {\"id\":21,\"v\":\"x\",\"name\":\"n\"}\n"
+        "31 not_null `name` is null {\"id\":30,\"v\":30,\"name\":null}"
+    );
+    const auto text = stack.get("cache:t");
+    EXPECT_EQ(std::count(text.begin(), text.end(), '{'), 86);
+    EXPECT_EQ(text.find("\"v\":41,"), std::string::npos);
+}
+
+TEST_F(BadInput, TooManyRejectedRowsPublishNothing) {
+    write_query(bad_rows, std::string(strict_steps) + "on_reject: { max: 3.9% }\n");
+    const auto run_id = stack.trigger("t");
+    expect_failure(run_id, "check.rejects");
+    EXPECT_EQ(
+        stack.sql("select error->>'message' as x from etl_runs where run_id = $1", {run_id}),
+        "4 of 100 rows were rejected, and `on_reject.max` is 3.9%; the first: row 21, cast: column `v`: \"x\" cannot "
+        "become int64 without loss"
+    );
+    write_query(bad_rows, std::string(strict_steps) + "on_reject: { max: 2 }\n");
+    expect_failure(stack.trigger("t"), "check.rejects");
+    // A person may overrule the guard.
+    EXPECT_EQ(stack.await_final(stack.trigger("t", true)), "succeeded") << worker->log();
 }
 
 TEST_F(BadInput, F33_EmptyResult) {

@@ -154,7 +154,7 @@ protected:
                 "sink.invalid",
                 fmt::format(
                     "row {}: column {} is null and cannot be a key",
-                    batch.first_row + row,
+                    batch.source_row(row) + 1,
                     batch.schema().fields[column].name
                 )
             );

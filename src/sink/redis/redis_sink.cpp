@@ -148,25 +148,9 @@ std::unique_ptr<pipeline::Sink> make(
         )
             .with_hint("Take `credential:` out of the sink.");
     }
-    const auto layout = layout_options(part);
-    const auto need = [&](const std::string& value, std::string_view option) {
-        if (value.empty()) {
-            throw Error(
-                ErrorKind::invalid,
-                "pipeline.invalid",
-                fmt::format("a redis sink `as: {}` needs `{}: <column>`", layout.as, option)
-            );
-        }
-    };
-    if (layout.as == "hash") {
-        need(layout.field, "field");
-    } else if (layout.as == "set" || layout.as == "zset") {
-        need(layout.member, "member");
-    }
-    if (layout.as == "zset") {
-        need(layout.score, "score");
-    }
-    return std::make_unique<RedisSink>(cache, layout, key_of(definition, part), part.options.get_int("ttl", 0));
+    return std::make_unique<RedisSink>(
+        cache, layout_options(part), key_of(definition, part), part.options.get_int("ttl", 0)
+    );
 }
 
 }  // namespace
@@ -183,9 +167,13 @@ pipeline::SinkType type(redis::Options cache) {
               .help = "How the rows lie in Redis.",
               .choices = {"json", "list", "hash", "set", "zset"}},
              {.name = "key", .help = "The key that readers use; default cache:<pipeline>."},
-             {.name = "field", .help = "as: hash. The column whose value is the hash field."},
-             {.name = "member", .help = "as: set and zset. The column whose values are the members."},
-             {.name = "score", .help = "as: zset. The column with the score."},
+             {.name = "field",
+              .help = "as: hash. The column whose value is the hash field.",
+              .needed_for = {"as", {"hash"}}},
+             {.name = "member",
+              .help = "as: set and zset. The column whose values are the members.",
+              .needed_for = {"as", {"set", "zset"}}},
+             {.name = "score", .help = "as: zset. The column with the score.", .needed_for = {"as", {"zset"}}},
              {.name = "chunk_rows",
               .kind = OptionKind::integer,
               .default_value = "1000",

@@ -32,6 +32,24 @@ TEST(Shipped, SchemaIsThatOfTheRegistry) {
         << "renew it: headrace check --schema > pipelines/schema.json";
 }
 
+TEST(Shipped, AnOptionThatAnotherNeedsIsMissedAtOnce) {
+    const auto problem_of = [](const std::string& sink) {
+        const auto text =
+            "version: 1\nname: p\nsource: { type: clickhouse, credential: c, query: SELECT 1 }\nsinks:\n  - " + sink +
+            "\n";
+        const auto parsed = pipeline::parse_definition(text, "p.yaml", make_registry({}));
+        return parsed.ok() ? std::string() : parsed.problems.front().text();
+    };
+    EXPECT_EQ(
+        problem_of("{ type: redis, as: hash }"),
+        "p.yaml:5:13: `sinks[0]` of type redis with `as: hash` needs `field`: as: hash. The column whose value is the "
+        "hash field."
+    );
+    EXPECT_NE(problem_of("{ type: redis, as: zset, member: a }").find("needs `score`"), std::string::npos);
+    EXPECT_EQ(problem_of("{ type: redis, as: zset, member: a, score: b }"), "");
+    EXPECT_EQ(problem_of("{ type: redis }"), "");
+}
+
 // The environment of one test, put back at the end.
 class ConfigTest : public testing::Test {
 protected:

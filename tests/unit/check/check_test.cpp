@@ -7,6 +7,8 @@
 namespace headrace::check {
 namespace {
 
+pipeline::Rejects no_rejects;  // bad rows throw
+
 using data::Batch;
 using data::Kind;
 
@@ -81,11 +83,11 @@ TEST(Check, NotNull) {
     const auto check = make("not_null", "", {"b", "a"});
     auto batch = pairs({{"x", 1}, {"y", 2}});
     check->prepare(batch.schema());
-    check->see(batch);
+    check->see(batch, no_rejects);
     batch = pairs({{"x", 1}, {"null", 2}});
     batch.first_row = 10;
     try {
-        check->see(batch);
+        check->see(batch, no_rejects);
         FAIL();
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), "check.not_null");
@@ -102,7 +104,7 @@ TEST(Check, Unique) {
         check->prepare(batch.schema());
         return code_of([&] {
             for (std::size_t i = 0; i < rows.size(); ++i) {  // one row at a time: the set outlives a batch
-                check->see(pairs({rows[i]}));
+                check->see(pairs({rows[i]}), no_rejects);
             }
         });
     };

@@ -10,6 +10,8 @@
 namespace headrace::transform {
 namespace {
 
+pipeline::Rejects no_rejects;  // bad rows throw
+
 using data::Batch;
 using data::Kind;
 using data::Schema;
@@ -94,7 +96,7 @@ std::string kept(const std::string& filter) {
     }
     const auto step = make("filter", filter);
     step->prepare(batch.schema());
-    const auto out = step->apply(batch);
+    const auto out = step->apply(batch, no_rejects);
     EXPECT_EQ(out, 6 - batch.rows());
     std::string rows;
     for (std::size_t row = 0; row < batch.rows(); ++row) {
@@ -220,7 +222,7 @@ std::string cast(data::Field from, const std::function<void(data::Column&)>& add
     const auto step = make("cast", std::vector<std::string>{"v", type});
     const auto out = step->prepare(schema);
     try {
-        step->apply(batch);
+        step->apply(batch, no_rejects);
     } catch (const Error& error) {
         EXPECT_EQ(error.code(), "transform.value");
         return "refused";
@@ -296,14 +298,14 @@ TEST(Cast, NullsAndRefusals) {
     auto batch = sample();
     auto step = make("cast", std::vector<std::string>{"id", "string"});
     EXPECT_TRUE(step->prepare(batch.schema()).fields[0].nullable);
-    step->apply(batch);
+    step->apply(batch, no_rejects);
     EXPECT_TRUE(batch.column(0).is_null(5));
     EXPECT_EQ(batch.column(0).text(0), "-9223372036854775808");
     step = make("cast", std::vector<std::string>{"day", "string!"});
     EXPECT_FALSE(step->prepare(batch.schema()).fields[6].nullable);
     batch.first_row = 100;
     try {
-        step->apply(batch);
+        step->apply(batch, no_rejects);
         FAIL();
     } catch (const Error& error) {
         EXPECT_EQ(error.message(), "row 106, column `day`: is null");
@@ -327,26 +329,26 @@ TEST(Columns, RenameDropSelectLimit) {
     auto batch = sample();
     auto step = make("rename", std::vector<std::string>{"id", "key", "city", "id"});
     auto schema = step->prepare(batch.schema());
-    step->apply(batch);
+    step->apply(batch, no_rejects);
     EXPECT_EQ(batch.schema(), schema);
     EXPECT_EQ(schema.fields[4].name, "id");
     step = make("select", std::vector<std::string>{"id", "key"});
     schema = step->prepare(batch.schema());
-    step->apply(batch);
+    step->apply(batch, no_rejects);
     EXPECT_EQ(batch.schema(), schema);
     EXPECT_EQ(batch.column(0).text(0), "Lviv");
     step = make("drop", std::vector<std::string>{"id"});
     schema = step->prepare(batch.schema());
-    step->apply(batch);
+    step->apply(batch, no_rejects);
     EXPECT_EQ(batch.schema(), schema);
     EXPECT_EQ(batch.width(), 1U);
     EXPECT_EQ(batch.rows(), 6U);
     step = make("limit", std::string("8"));
     EXPECT_EQ(step->prepare(batch.schema()), batch.schema());
-    EXPECT_EQ(step->apply(batch), 0U);
-    EXPECT_EQ(step->apply(batch), 4U);
+    EXPECT_EQ(step->apply(batch, no_rejects), 0U);
+    EXPECT_EQ(step->apply(batch, no_rejects), 4U);
     EXPECT_EQ(batch.rows(), 2U);
-    EXPECT_EQ(step->apply(batch), 2U);
+    EXPECT_EQ(step->apply(batch, no_rejects), 2U);
     const auto in = sample().schema();
     EXPECT_EQ(
         code_of([&] {
@@ -380,7 +382,7 @@ TEST(Set, ConstantsTakeTheColumnsKind) {
             "5"}
     );
     const auto schema = step->prepare(batch.schema());
-    step->apply(batch);
+    step->apply(batch, no_rejects);
     EXPECT_EQ(batch.schema(), schema);
     const data::JsonEncoder encoder(schema);
     data::Buffer<char> out;

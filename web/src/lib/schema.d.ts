@@ -332,6 +332,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/etl/runs/{id}/rejects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["RunId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Rows that were taken out, of the last attempt
+         * @description With `on_reject` in the pipeline's file a row that a step cannot accept is taken out; the first `on_reject.keep` of them
+         *     are kept with their content. Ascending by row.
+         */
+        get: operations["getRejects"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/etl/runs/{id}/logs.txt": {
         parameters: {
             query?: never;
@@ -814,6 +837,19 @@ export interface components {
             step: components["schemas"]["StepName"] | null;
             attempt: number;
             message: string;
+        };
+        RejectPage: {
+            items: {
+                /** @description Number of the row within the read */
+                row: number;
+                /** @description What could not accept it: cast, not_null, unique … */
+                step: string;
+                reason: string;
+                /** @description The row as JSON as the step saw it, cut at 4 kB */
+                content: string;
+            }[];
+            /** @description Rows kept of this attempt; the run's rowsRejected counts all */
+            kept: number;
         };
         LogPage: {
             items: components["schemas"]["LogLine"][];
@@ -1498,6 +1534,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+        };
+    };
+    getRejects: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Rows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RejectPage"];
                 };
             };
             400: components["responses"]["Problem"];
