@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "base/process_stats.hpp"
+#include "run/broken_twin.hpp"
 #include "run/manifest.hpp"
 
 #include <boost/json/array.hpp>
@@ -300,6 +301,7 @@ Decision decide(
     auto decision = Decision::fenced;
     db.transaction([&](Connection& c) {
         decision = Decision::fenced;
+        broken_twin::no_fence(c, run_id, attempt_id);
         const auto run =
             c.exec("select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for update", {run_id});
         if (run.empty() || run.text(0, "state") != "running" || run.text(0, "attempt_id") != attempt_id) {

@@ -4,6 +4,7 @@
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "redis/script.hpp"
+#include "run/broken_twin.hpp"
 #include "run/ledger.hpp"
 #include "run/manifest.hpp"
 
@@ -130,6 +131,8 @@ call_publish(redis::Connection& cache, const Decided& output, const std::vector<
     words.insert(words.end(), meta.begin(), meta.end());
     words.insert(words.end(), operations.begin(), operations.end());
     const std::vector<std::string_view> args(words.begin(), words.end());
+    HEADRACE_POINT("K12");
+    broken_twin::loose_publish(cache, keys);
     auto reply = redis::eval(cache, called, args);
     HEADRACE_POINT("K13");
     return reply.at(0).str();
@@ -172,7 +175,6 @@ PublishResult publish_output(Connection& db, redis::Connection& cache, std::int6
     for (const auto& key : output.manifest.keys) {
         staging.push_back(key.staging);
     }
-    HEADRACE_POINT("K12");
     auto answer = call_publish(cache, output, staging, force);
     if (answer == "NOSTAGE") {
         const auto rebuilt = rebuild_staging(db, cache, output);
