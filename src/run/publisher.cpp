@@ -53,6 +53,7 @@ struct Decided {
     std::string decided_at;
     std::int64_t age_ms = 0;
     bool has_payload = false;
+    bool published = false;
     pipeline::Manifest manifest;
 };
 
@@ -62,6 +63,7 @@ std::string marker_key(std::int64_t output_id) {
 
 constexpr std::string_view decided_columns =
     "o.output_id, o.pipeline, m.epoch, o.seq, o.run_id, o.manifest, o.decided_at, o.payload is not null as has_payload,"
+    " o.published,"
     " floor(extract(epoch from now() - o.decided_at) * 1000)::bigint as age_ms";
 
 Decided decided_of(const postgres::Result& rows, std::size_t i) {
@@ -74,6 +76,7 @@ Decided decided_of(const postgres::Result& rows, std::size_t i) {
         .decided_at = format_rfc3339(rows.time(i, "decided_at").value_or(Timestamp())),
         .age_ms = rows.integer(i, "age_ms"),
         .has_payload = rows.boolean(i, "has_payload"),
+        .published = rows.boolean(i, "published"),
         .manifest = parse_manifest(rows.text(i, "manifest"))};
 }
 
@@ -183,7 +186,9 @@ PublishResult publish_output(Connection& db, redis::Connection& cache, std::int6
         }
         answer = call_publish(cache, output, *rebuilt, force);
     }
-    acknowledge(db, output.output_id, output.seq, output.run_id);
+    if (!output.published) {  // what Redis only had lost needs no row lock
+        acknowledge(db, output.output_id, output.seq, output.run_id);
+    }
     return answer == "APPLIED" ? PublishResult::applied : PublishResult::already;
 }
 

@@ -16,6 +16,7 @@ namespace {
 
 // A pause that is to make a zombie outlives the lease; this many at once leave Postgres enough connections.
 constexpr std::size_t most_asleep = 3;
+constexpr std::chrono::milliseconds boot_limit{30'000};
 constexpr double pause_share = 0.06;  // of the workers: paused at a random moment
 constexpr double point_share = 0.08;  // of the workers: stop themselves at a point of the protocol
 
@@ -41,12 +42,11 @@ Herd::Herd(std::string program, std::string log_folder, Env env, std::uint64_t s
 Herd::milliseconds Herd::start_first() {
     const auto begin = Clock::now();
     workers_.push_back(start(""));
-    workers_.back().next = Clock::time_point::max();
-    const auto log = log_folder_ + "/worker-0.log";
-    if (!wait_until(
-            [&] { return app::file_tail(log, 50).find("ready") != std::string::npos; }, std::chrono::seconds(30)
-        )) {
-        throw std::runtime_error("the worker is not ready: " + app::file_tail(log, 20));
+    auto& first = workers_.back();
+    first.next = Clock::time_point::max();
+    first.ready = wait_until([&] { return is_ready(first); }, boot_limit);
+    if (!first.ready) {
+        throw std::runtime_error("the worker is not ready: " + app::file_tail(first.log_file, 20));
     }
     return std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
 }
@@ -71,7 +71,6 @@ std::string Herd::some_point() {
     return fmt::format("{}#{}:stop", points.at(which), std::uniform_int_distribution<int>(1, 4)(random_));
 }
 
-// Most die somewhere in their first four runs, some while they start.
 Herd::Worker Herd::start(const std::string& stop_at) {
     app::ProcessSpec spec;
     spec.argv = {program_, "worker", "--grace", "5"};
@@ -79,16 +78,27 @@ Herd::Worker Herd::start(const std::string& stop_at) {
     if (!stop_at.empty()) {
         spec.env.emplace_back("HEADRACE_KILL_AT", stop_at);
     }
-    spec.log_file = fmt::format("{}/worker-{}.log", log_folder_, started_++ % 16);
+    spec.log_file = fmt::format("{}/worker-{}.log", log_folder_, started_++);
     spec.death_signal = SIGKILL;
     Worker worker;
     worker.process = app::ChildProcess::start(spec);
+    worker.log_file = spec.log_file;
     worker.stops_itself = !stop_at.empty();
     worker.kill_next = worker.stops_itself || !chance(pause_share);
-    const auto life =
-        chance(0.1) ? some(milliseconds(1), times_.boot) : times_.boot + some(milliseconds(0), 4 * times_.run);
-    worker.next = Clock::now() + (worker.stops_itself ? 2 * life + milliseconds(300) : life);
+    // Some die while they start.
+    worker.next = Clock::now() + (chance(0.1) ? some(milliseconds(1), times_.boot) : boot_limit);
     return worker;
+}
+
+bool Herd::is_ready(const Worker& worker) const {
+    return app::file_tail(worker.log_file, 50).find("\"ready\"") != std::string::npos;
+}
+
+// Most die somewhere in their first six runs.
+void Herd::begin_life(Worker& worker) {
+    worker.ready = true;
+    const auto life = some(milliseconds(0), 6 * times_.run);
+    worker.next = Clock::now() + (worker.stops_itself ? 2 * life + milliseconds(300) : life);
 }
 
 std::size_t Herd::asleep() const {
@@ -129,6 +139,9 @@ void Herd::act(Worker& worker) {
         }
         return;
     }
+    if (!worker.ready && worker.mood == Mood::working && is_ready(worker)) {
+        begin_life(worker);
+    }
     if (Clock::now() < worker.next) {
         return;
     }
@@ -148,8 +161,11 @@ void Herd::reap() {
             return false;
         }
         const auto status = worker.process.wait(Deadline::in(milliseconds(0)), {}).value_or(app::ExitStatus{});
-        if (status.signal != SIGKILL) {
-            violations_.add("other", "a worker ended by itself: " + status.text());
+        // It may refuse to start when its first connection is cut: with words and exit code 1.
+        if (status.code == 1 && !is_ready(worker)) {
+            ++failed_starts_;
+        } else if (status.signal != SIGKILL) {
+            violations_.add("other", fmt::format("a worker ended by itself: {} ({})", status.text(), worker.log_file));
         }
         return true;
     });

@@ -22,7 +22,7 @@ public:
     struct Times {
         milliseconds boot{40};  // of a worker, from its start to "ready"
         milliseconds run{50};   // of a run
-        milliseconds lease{2000};
+        milliseconds lease{1000};
     };
 
     Herd(std::string program, std::string log_folder, Env env, std::uint64_t seed, Violations& violations);
@@ -45,6 +45,8 @@ public:
 
     long started() const { return started_; }
 
+    long failed_starts() const { return failed_starts_; }
+
     long kills() const { return kills_; }
 
     long pauses() const { return pauses_; }
@@ -56,11 +58,13 @@ private:
 
     struct Worker {
         app::ChildProcess process;
+        std::string log_file;
         Mood mood = Mood::working;
+        bool ready = false;
         bool stops_itself = false;
-        bool extra = false;  // not one of the `size`
-        Clock::time_point next;
-        bool kill_next = true;  // else pause
+        bool extra = false;      // not one of the `size`
+        Clock::time_point next;  // its time is counted from when it is ready
+        bool kill_next = true;   // else pause
     };
 
     Worker start(const std::string& stop_at);
@@ -69,6 +73,8 @@ private:
     bool chance(double probability);
     void resize(std::size_t size);
     void act(Worker& worker);
+    bool is_ready(const Worker& worker) const;
+    void begin_life(Worker& worker);
     void pause(Worker& worker, bool by_itself);
     void wake(Worker& worker);
     void kill(Worker& worker);
@@ -83,6 +89,7 @@ private:
     Times times_;
     std::vector<Worker> workers_;
     long started_ = 0;
+    long failed_starts_ = 0;
     long kills_ = 0;
     long pauses_ = 0;
     long pauses_at_points_ = 0;

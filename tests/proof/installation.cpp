@@ -25,7 +25,7 @@ sinks:
   - {{ type: redis, as: hash, key: "cache:{0}:hash", field: id }}
   - {{ type: redis, as: list, key: "cache:{0}:list", chunk_rows: 25 }}
   - {{ type: redis, as: zset, key: "cache:{0}:zset", member: mark, score: id }}
-retry: {{ attempts: 5, backoff: 50ms, max: 100ms }}
+retry: {{ attempts: 5, backoff: 100ms, max: 200ms }}
 timeout: 30s
 )",
             name,
@@ -40,6 +40,11 @@ timeout: 30s
 
 support::HeadraceProcess::Env Installation::environment() const {
     auto env = stack_.environment();
+    std::erase_if(env, [](const auto& pair) {
+        return pair.first == "HEADRACE_LEASE" || pair.first == "HEADRACE_SWEEP";
+    });
+    env.emplace_back("HEADRACE_LEASE", "1s");
+    env.emplace_back("HEADRACE_SWEEP", "100ms");
     env.emplace_back("CACHE_REDIS_URL", cache_url_);
     env.emplace_back("HEADRACE_WORKER_CONCURRENCY", "2");
     return env;

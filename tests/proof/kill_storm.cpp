@@ -22,7 +22,8 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr int calibration_runs = 12;
+constexpr int small_pipelines = 9;
+constexpr int calibration_runs = 30;
 constexpr milliseconds settle_limit{40'000};
 constexpr milliseconds heal_limit{10'000};
 
@@ -38,10 +39,10 @@ class Storm {
 public:
     Storm(const Options& options, std::uint64_t seed)
         : options_(options), seed_(seed), random_(seed), db_(installation_.stack().database_url()) {
-        for (const auto& [name, rows] :
-             std::initializer_list<std::pair<const char*, long>>{{"p0", 60}, {"p1", 60}, {"p2", 120}, {"p3", 1500}}) {
-            installation_.add_pipeline(name, rows);
+        for (int i = 0; i < small_pipelines; ++i) {
+            installation_.add_pipeline(fmt::format("small{}", i), 40);
         }
+        installation_.add_pipeline("large", 1500);
         auto env = installation_.environment();
         if (!options.mutant.empty()) {
             env.emplace_back("HEADRACE_MUTANT", options.mutant);
@@ -270,14 +271,15 @@ void Storm::settle() {
 
 std::string Storm::evidence(double seconds) {
     return fmt::format(
-        R"({{"suite":"kill_storm","seed":{},"kills":{},"seconds":{:.1f},"workers":{},"pauses":{},"pausesAtPoints":{},)"
+        R"({{"suite":"kill_storm","seed":{},"kills":{},"seconds":{:.1f},"workers":{},"failedStarts":{},"pauses":{},"pausesAtPoints":{},)"
         R"("leasesCut":{},"connectionsCut":{},"locksDropped":{},"cacheLosses":{},"longestHealMs":{},"runs":{},"succeeded":{},)"
-        R"("quarantined":{},"duplicates":{},"attemptsDied":{},"attemptsSuperseded":{},"attemptsRetried":{},)"
+        R"("quarantined":{},"duplicates":{},"attemptsDied":{},"attemptsFenced":{},"leasesLost":{},"attemptsRetried":{},)"
         R"("decisions":{},"reads":{},"bootMs":{},"runMs":{},"mutant":"{}","violations":{}}})",
         seed_,
         herd_->kills(),
         seconds,
         herd_->started(),
+        herd_->failed_starts(),
         herd_->pauses(),
         herd_->pauses_at_points(),
         cuts_,
@@ -290,7 +292,8 @@ std::string Storm::evidence(double seconds) {
         db_.number("select count(*) from etl_runs where state = 'quarantined'"),
         feeder_->duplicates(),
         attempts("died"),
-        attempts("superseded"),
+        db_.number("select count(*) from etl_logs where message like '%run.fenced%'"),
+        db_.number("select count(*) from etl_logs where message like '%run.lease_lost%'"),
         attempts("retried"),
         db_.number("select count(*) from etl_commits"),
         reader_->reads(),

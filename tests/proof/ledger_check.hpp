@@ -14,7 +14,7 @@ class LedgerCheck {
 public:
     LedgerCheck(Database& db, Cache& queue, Cache& cache, std::vector<Output> outputs, Violations& violations);
 
-    // Any time: nothing may wait for longer than the limits of this installation's timers (lease 2 s, sweep 200 ms).
+    // Any time: nothing may wait for longer than the limits of this installation's timers (lease 1 s, sweep 100 ms).
     void stuck();
 
     // When nothing works any more and nothing is queued: what is still open then is stuck.

@@ -89,6 +89,7 @@ private:
     std::atomic<long> losses_begun_{0};
     std::atomic<long> losses_ended_{0};
     long losses_known_ = 0;
+    long rounds_ = 0;
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };
