@@ -49,6 +49,11 @@ void kill_point(const char* name) {
     std::raise(plan.action == "stop" ? SIGSTOP : SIGKILL);
 }
 
+bool is_mutant(const char* name) {
+    static const char* chosen = std::getenv("HEADRACE_MUTANT");
+    return chosen != nullptr && std::string_view(chosen) == name;
+}
+
 }  // namespace headrace
 
 #endif

@@ -119,12 +119,8 @@ private:
 
     Done end(const std::shared_ptr<Journal>& journal, const Error& error, const StopToken& stop) {
         const auto step = journal->running_step();
-        if (stop.reason() == stop_shutdown) {
-            journal->log("warn", step, "the worker stops: the run is handed back");
-            close(journal);
-            release(*services_.db.take(), head_.run_id, claim_.attempt_id);
-            services_.journal.state_changed(head_.run_id, head_.pipeline);
-            return again(milliseconds(0));
+        if (stop.reason() == stop_shutdown || stop.reason() == stop_lease_lost) {
+            return hand_back(journal, error, step, stop.reason() == stop_shutdown);
         }
         const bool quiet = error.kind() == ErrorKind::cancelled;
         const auto line = journal->log(quiet ? "warn" : "error", step, error.what());
@@ -160,6 +156,21 @@ private:
             return {.kind = Done::Kind::failed, .text = error.what()};
         }
         return finished(head_.run_id, ending.state);
+    }
+
+    // No failure of the pipeline. A lease that is lost may still be ours in Postgres: the queue took the job from us,
+    // or the ledger did and nobody has claimed the run since.
+    Done hand_back(const std::shared_ptr<Journal>& journal, const Error& error, std::string_view step, bool shutdown) {
+        journal->log(
+            "warn",
+            step,
+            shutdown ? "the worker stops: the run is handed back"
+                     : std::string(error.what()) + ": the run is handed back"
+        );
+        close(journal);
+        release(*services_.db.take(), head_.run_id, claim_.attempt_id);
+        services_.journal.state_changed(head_.run_id, head_.pipeline);
+        return again(milliseconds(0));
     }
 
     // Steps 7 and 8 of the protocol. When Redis is away the run stays committed: the job comes back, and the reconciler

@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "base/process_stats.hpp"
+#include "run/broken_twin.hpp"
 #include "run/manifest.hpp"
 
 #include <boost/json/array.hpp>
@@ -186,6 +187,12 @@ void end_attempt_row(
     );
 }
 
+// Its decision stands although it could not learn so: the acknowledgement will end this attempt as successful.
+bool decided_by(const postgres::Result& run, std::string_view attempt_id) {
+    return !run.empty() && run.text(0, "attempt_id") == attempt_id &&
+           (run.text(0, "state") == "committed" || run.text(0, "state") == "succeeded");
+}
+
 void write_counters(Connection& db, std::string_view run_id, const Counters& c) {
     db.exec(
         "update etl_runs set rows_read = $2, rows_written = $3, rows_rejected = $4, rows_filtered = $5, bytes_read = "
@@ -300,6 +307,7 @@ Decision decide(
     auto decision = Decision::fenced;
     db.transaction([&](Connection& c) {
         decision = Decision::fenced;
+        broken_twin::no_fence(c, run_id, attempt_id);
         const auto run =
             c.exec("select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for update", {run_id});
         if (run.empty() || run.text(0, "state") != "running" || run.text(0, "attempt_id") != attempt_id) {
@@ -421,7 +429,9 @@ Ending end_attempt(
         ending.state = run.empty() ? "" : std::string(run.text(0, "state"));
         const auto details = error_json(error, step, log_seq);
         if (run.empty() || ending.state != "running" || run.text(0, "attempt_id") != attempt_id) {
-            end_attempt_row(c, run_id, attempt_id, "superseded", details);
+            if (!decided_by(run, attempt_id)) {
+                end_attempt_row(c, run_id, attempt_id, "superseded", details);
+            }
             return;
         }
         write_counters(c, run_id, counters);
@@ -456,14 +466,15 @@ Ending end_attempt(
 
 void release(Connection& db, std::string_view run_id, std::string_view attempt_id) {
     db.transaction([&](Connection& c) {
+        const auto run = c.exec("select state, attempt_id from etl_runs where run_id = $1 for update", {run_id});
         const auto moved = c.exec(
             "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, "
             "available_at = now(),"
             " max_attempts = max_attempts + 1 where run_id = $1 and attempt_id = $2 and state = 'running'",
             {run_id, attempt_id}
         );
-        if (moved.affected() > 0) {
-            end_attempt_row(c, run_id, attempt_id, "released", std::nullopt);
+        if (moved.affected() > 0 || !decided_by(run, attempt_id)) {
+            end_attempt_row(c, run_id, attempt_id, moved.affected() > 0 ? "released" : "superseded", std::nullopt);
         }
     });
 }

@@ -134,7 +134,8 @@ Ending end_attempt(
     const Counters& counters
 );
 
-// Shutdown: running → queued without an attempt burnt.
+// Shutdown, or the queue took the job away: running → queued without an attempt burnt; nothing but a `superseded`
+// attempt when somebody else has the run.
 void release(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id);
 
 // queued → failed without an attempt (the definition does not parse, the pipeline is gone).

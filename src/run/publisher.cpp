@@ -4,6 +4,7 @@
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "redis/script.hpp"
+#include "run/broken_twin.hpp"
 #include "run/ledger.hpp"
 #include "run/manifest.hpp"
 
@@ -52,6 +53,7 @@ struct Decided {
     std::string decided_at;
     std::int64_t age_ms = 0;
     bool has_payload = false;
+    bool published = false;
     pipeline::Manifest manifest;
 };
 
@@ -61,6 +63,7 @@ std::string marker_key(std::int64_t output_id) {
 
 constexpr std::string_view decided_columns =
     "o.output_id, o.pipeline, m.epoch, o.seq, o.run_id, o.manifest, o.decided_at, o.payload is not null as has_payload,"
+    " o.published,"
     " floor(extract(epoch from now() - o.decided_at) * 1000)::bigint as age_ms";
 
 Decided decided_of(const postgres::Result& rows, std::size_t i) {
@@ -73,6 +76,7 @@ Decided decided_of(const postgres::Result& rows, std::size_t i) {
         .decided_at = format_rfc3339(rows.time(i, "decided_at").value_or(Timestamp())),
         .age_ms = rows.integer(i, "age_ms"),
         .has_payload = rows.boolean(i, "has_payload"),
+        .published = rows.boolean(i, "published"),
         .manifest = parse_manifest(rows.text(i, "manifest"))};
 }
 
@@ -130,6 +134,8 @@ call_publish(redis::Connection& cache, const Decided& output, const std::vector<
     words.insert(words.end(), meta.begin(), meta.end());
     words.insert(words.end(), operations.begin(), operations.end());
     const std::vector<std::string_view> args(words.begin(), words.end());
+    HEADRACE_POINT("K12");
+    broken_twin::loose_publish(cache, keys);
     auto reply = redis::eval(cache, called, args);
     HEADRACE_POINT("K13");
     return reply.at(0).str();
@@ -172,7 +178,6 @@ PublishResult publish_output(Connection& db, redis::Connection& cache, std::int6
     for (const auto& key : output.manifest.keys) {
         staging.push_back(key.staging);
     }
-    HEADRACE_POINT("K12");
     auto answer = call_publish(cache, output, staging, force);
     if (answer == "NOSTAGE") {
         const auto rebuilt = rebuild_staging(db, cache, output);
@@ -181,7 +186,9 @@ PublishResult publish_output(Connection& db, redis::Connection& cache, std::int6
         }
         answer = call_publish(cache, output, *rebuilt, force);
     }
-    acknowledge(db, output.output_id, output.seq, output.run_id);
+    if (!output.published) {  // what Redis only had lost needs no row lock
+        acknowledge(db, output.output_id, output.seq, output.run_id);
+    }
     return answer == "APPLIED" ? PublishResult::applied : PublishResult::already;
 }
 

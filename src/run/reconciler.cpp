@@ -29,6 +29,20 @@ constexpr std::string_view finished_commits =
     "and not exists"
     " (select 1 from etl_outputs o where o.run_id = r.run_id and not o.published)";
 
+// A worker that is frozen within a transaction holds the rows of its run: the others must not wait for it.
+constexpr milliseconds lock_patience{100};
+
+template <class Body>
+void unless_locked(Body&& body) {
+    try {
+        body();
+    } catch (const Error& e) {
+        if (e.code() != "postgres.conflict") {
+            throw;
+        }
+    }
+}
+
 }  // namespace
 
 struct Reconciler::State {
@@ -63,6 +77,11 @@ struct Reconciler::State {
         if (!part("postgres", [&] { connect_db(); })) {
             return;
         }
+        const auto part = [this](std::string_view name, auto&& body) {
+            if (db) {  // else a part before this one lost it: the next sweep connects again
+                this->part(name, body);
+            }
+        };
         part("reap", [&] { reap_dead(); });
         part("outbox", [&] { dispatch(*db, queue); });
         part("queue", [&] { resend_lost(); });
@@ -91,7 +110,9 @@ struct Reconciler::State {
             db->exec("select 1");
             return;
         }
-        db.emplace(postgres::Connection::connect(options.db));
+        auto impatient = options.db;
+        impatient.lock_timeout = lock_patience;
+        db.emplace(postgres::Connection::connect(impatient));
         if (check_epoch(*db)) {
             log::warn("this Postgres is another one than before (failover or restore): outputs are published again");
         }
@@ -127,17 +148,7 @@ struct Reconciler::State {
             if (state != "unknown" && state != "completed" && state != "failed") {
                 continue;
             }
-            db->transaction([&](postgres::Connection& c) {
-                const auto moved = c.exec(
-                    "update etl_runs set sends = sends + 1, job_timestamp = 0, job_id = 'run-' || run_id || '-' || "
-                    "(sends + 1)"
-                    " where run_id = $1 and state = 'queued' and job_id = $2",
-                    {rows.text(i, "run_id"), rows.text(i, "job_id")}
-                );
-                if (moved.affected() == 1) {
-                    c.exec("insert into etl_outbox (run_id) values ($1)", {rows.text(i, "run_id")});
-                }
-            });
+            unless_locked([&] { send_again(rows.text(i, "run_id"), rows.text(i, "job_id")); });
             log::warn(
                 "a queued run had no job: sent again", {{"run", std::string(rows.text(i, "run_id"))}, {"job", state}}
             );
@@ -148,16 +159,30 @@ struct Reconciler::State {
         }
     }
 
+    void send_again(std::string_view run_id, std::string_view job_id) {
+        db->transaction([&](postgres::Connection& c) {
+            const auto moved = c.exec(
+                "update etl_runs set sends = sends + 1, job_timestamp = 0, job_id = 'run-' || run_id || '-' || "
+                "(sends + 1)"
+                " where run_id = $1 and state = 'queued' and job_id = $2",
+                {run_id, job_id}
+            );
+            if (moved.affected() == 1) {
+                c.exec("insert into etl_outbox (run_id) values ($1)", {run_id});
+            }
+        });
+    }
+
     void publish_overdue() {
         const auto rows = db->exec(overdue_outputs);
         for (std::size_t i = 0; i < rows.rows(); ++i) {
-            publish(rows.integer(i, "output_id"), false);
+            unless_locked([&] { publish(rows.integer(i, "output_id"), false); });
         }
     }
 
     void heal_outputs() {
         for (const auto& stale : find_stale(*db, cache_connection())) {
-            publish(stale.output_id, stale.lost);
+            unless_locked([&] { publish(stale.output_id, stale.lost); });
         }
     }
 
@@ -202,7 +227,7 @@ struct Reconciler::State {
     void finish_committed() {
         const auto rows = db->exec(finished_commits);
         for (std::size_t i = 0; i < rows.rows(); ++i) {
-            acknowledge(*db, 0, 0, rows.text(i, "run_id"));
+            unless_locked([&] { acknowledge(*db, 0, 0, rows.text(i, "run_id")); });
             journal.state_changed(std::string(rows.text(i, "run_id")), std::string(rows.text(i, "pipeline")));
         }
     }

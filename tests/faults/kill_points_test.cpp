@@ -40,7 +40,7 @@ void make_first_generation(Stack& stack) {
 
 class KillPoint : public testing::TestWithParam<const char*> {};
 
-TEST_P(KillPoint, F01_anotherWorkerFinishesAndNobodySeesHalf) {
+TEST_P(KillPoint, F01_F04_anotherWorkerFinishesAndNobodySeesHalf) {
     Stack stack;
     make_first_generation(stack);
     TornReader reader(stack.redis_url(), "cache:t", table_rows);
@@ -96,7 +96,7 @@ TEST(KillPoints, K19_reconcilerPublishes) {
 }
 
 // K20: a slot became a run, its job was not sent. K21: the job was sent, the outbox row was not marked.
-TEST(KillPoints, K20_K21_slotRunsExactlyOnce) {
+TEST(KillPoints, F09_K20_K21_slotRunsExactlyOnce) {
     for (const char* point : {"K20", "K21"}) {
         SCOPED_TRACE(point);
         Stack stack;

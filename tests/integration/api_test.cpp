@@ -553,7 +553,7 @@ TEST_F(ApiIntegration, counts_for_prometheus) {
 
 // --- what people do
 
-TEST_F(ApiIntegration, triggers_once_for_each_key) {
+TEST_F(ApiIntegration, F41_triggers_once_for_each_key) {
     add_pipeline("p");
     const auto key = make_uuid_v4();
     const auto first = trigger("p", key, R"({"reason":"because"})");

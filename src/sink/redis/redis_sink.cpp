@@ -19,7 +19,6 @@ using pipeline::Part;
 
 // Staging dies by itself when nobody decides; renewed while rows still come.
 constexpr std::string_view staging_ttl_ms = "3600000";
-constexpr auto ttl_renewal = std::chrono::minutes(5);
 
 std::string key_of(const Definition& definition, const Part& part) {
     return part.options.get("key", "cache:" + definition.name);
@@ -46,22 +45,18 @@ public:
         layout_ = make_layout(layout_options_, schema);
         connection_.emplace(redis::Connection::connect(options_, context.stop));
         pipe_.emplace(*connection_, redis::Pipeline::Window{.bytes = 1 << 20, .commands = 64});
+        pipe_->on_reply([this](const redis::Reply& reply) { count_added(reply); });
     }
 
     void stage(const data::Batch& batch) override {
-        layout_->write(*pipe_, staging_, batch);
+        mortal([&] { layout_->write(*pipe_, staging_, batch); });
         rows_ += batch.rows();
         bytes_ = layout_->bytes();
-        if (renew_at_.passed()) {
-            pipe_->add({"PEXPIRE", staging_, staging_ttl_ms});
-            renew_at_ = Deadline::in(ttl_renewal);
-        }
         HEADRACE_POINT("K6");
     }
 
     Manifest seal() override {
-        layout_->finish(*pipe_, staging_);
-        pipe_->add({"PEXPIRE", staging_, staging_ttl_ms});
+        mortal([&] { layout_->finish(*pipe_, staging_); });
         pipe_->drain();
         bytes_ = layout_->bytes();
         HEADRACE_POINT("K7");
@@ -74,7 +69,11 @@ public:
         manifest.ttl_ms = ttl_ms_;
         manifest.meta_key = key_ + ":meta";
         if (!layout_->empty() && bytes_ <= payload_limit) {
-            manifest.payload = connection_->command({"DUMP", staging_}).take_str();
+            auto copy = connection_->command({"DUMP", staging_});
+            if (copy.is_nil()) {
+                throw lost("is gone");
+            }
+            manifest.payload = copy.take_str();
         }
         HEADRACE_POINT("K8");
         return manifest;
@@ -100,6 +99,28 @@ public:
     std::uint64_t bytes_staged() const override { return bytes_; }
 
 private:
+    // The key and its TTL in one step: a worker that dies in between must not leave what lives for ever.
+    template <class Write>
+    void mortal(Write&& write) {
+        pipe_->add({"MULTI"});
+        write();
+        pipe_->add({"PEXPIRE", staging_, staging_ttl_ms});
+        pipe_->add({"EXEC"});
+    }
+
+    // Replies of EXEC: elements that a hash or set did not have before, and the TTL's. Their sum is what it must hold.
+    void count_added(const redis::Reply& reply) {
+        if (reply.is_array() && !layout_->expected_count()) {
+            for (std::size_t i = 0; i + 1 < reply.elements().size(); ++i) {
+                added_ += static_cast<std::uint64_t>(reply.at(i).integer());
+            }
+        }
+    }
+
+    static Error lost(const std::string& what) {
+        return {ErrorKind::transient, "redis.command", "the staging key " + what + ": was Redis emptied meanwhile?"};
+    }
+
     // What Redis holds must be what was sent.
     void verify() {
         if (layout_->empty()) {
@@ -107,12 +128,8 @@ private:
         }
         const auto held =
             static_cast<std::uint64_t>(connection_->command({layout_->count_command(), staging_}).integer());
-        if (const auto expected = layout_->expected_count(); expected && held != *expected) {
-            throw Error(
-                ErrorKind::transient,
-                "redis.command",
-                fmt::format("the staging key holds {} instead of {} ({})", held, *expected, layout_->count_command())
-            );
+        if (const auto expected = layout_->expected_count().value_or(added_); held != expected) {
+            throw lost(fmt::format("holds {} instead of {} ({})", held, expected, layout_->count_command()));
         }
         if (!layout_->expected_count() && held < rows_) {
             context_.log(
@@ -131,8 +148,8 @@ private:
     std::unique_ptr<Layout> layout_;
     std::optional<redis::Connection> connection_;
     std::optional<redis::Pipeline> pipe_;
-    Deadline renew_at_ = Deadline::in(ttl_renewal);
     std::uint64_t rows_ = 0;
+    std::uint64_t added_ = 0;
     std::atomic<std::uint64_t> bytes_{0};
 };
 

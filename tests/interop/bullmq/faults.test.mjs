@@ -103,7 +103,7 @@ test('Redis restarts while the worker is idle', () => withQueue(async (queue, na
   assert.equal(await worker.stop(), 0);
 }));
 
-test('Redis restarts while jobs run: they finish once', () => withQueue(async (queue, name) => {
+test('F10 Redis restarts while jobs run: they finish once', () => withQueue(async (queue, name) => {
   const worker = new CppWorker(server, name, '--sleep-ms', '1500', '--concurrency', '3', '--drain-ms', '1000');
   await queue.addBulk(Array.from({ length: 5 }, (_, i) => ({ name: 'j', data: { i } })));
   await until('they run', () => worker.of('active').length >= 3);

@@ -86,7 +86,7 @@ TEST_F(ApiTest, lives_without_its_servers_and_is_not_ready) {
     EXPECT_EQ(ask("GET", "/api/metrics", {{"X-Forwarded-For", "8.8.8.8"}}).status, 403);
 }
 
-TEST_F(ApiTest, fails_closed_when_redis_is_away) {
+TEST_F(ApiTest, F57_fails_closed_when_redis_is_away) {
     for (const auto& route : api_->router().routes()) {
         if (route.policy.is_public()) {
             continue;

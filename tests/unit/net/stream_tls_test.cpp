@@ -75,7 +75,7 @@ TEST_F(StreamTls, ACutIsNotAnEnd) {
     EXPECT_EQ(error_of([&] { stream.read_some(&byte, 1, soon(), never_stop); }).code(), "net.closed");
 }
 
-TEST_F(StreamTls, RefusedCertificatesArePermanent) {
+TEST_F(StreamTls, F35_RefusedCertificatesArePermanent) {
     struct Case {
         const char* what;
         test::Identity identity;

@@ -101,7 +101,7 @@ void check_steady(Crons& crons, const Change& c, const char* expression, std::in
     }
 }
 
-TEST(CronZones, EveryChangeOfEveryZone) {
+TEST(CronZones, F38_EveryChangeOfEveryZone) {
     std::size_t cases = 0;
     std::size_t zones = 0;
     for (const auto& zone : date::get_tzdb().zones) {
