@@ -400,8 +400,9 @@ TEST_F(RedisOutputs, RollbackIsRefusedWhenTheRowsAreGoneOrARunIsAtWork) {
     ASSERT_EQ(t.decide(rows(0, 20, 3)), "committed");
     EXPECT_EQ(refused(), "run.already_active");
     t.make_visible();
-    t.cache().command({"LPOP", keys(fmt::format("{{o:{}}}:i:*", t.output_id(1))).at(0)});
-    t.cache().command({"LPOP", keys(fmt::format("{{o:{}}}:i:*", t.output_id(1))).at(1)});
+    for (const auto& index : keys(fmt::format("{{o:{}}}:i:*", t.output_id(1)))) {
+        t.cache().command({"LPOP", index});  // the live one too: nobody looks at it here
+    }
     EXPECT_EQ(refused(), "run.no_previous");
     EXPECT_EQ(version_in(t.get("j")), 3) << "all or none";
     EXPECT_EQ(t.sql("select count(*) as x from etl_runs where trigger = 'rollback'"), "0");
