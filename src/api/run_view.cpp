@@ -10,7 +10,8 @@ namespace headrace::api {
 const std::string_view run_columns =
     "r.run_id, r.pipeline, r.state, r.trigger, r.triggered_by, r.trigger_reason, r.retry_of, r.forced, r.slot, "
     "r.attempt,"
-    " r.max_attempts, r.crash_count, r.cancel_requested, r.queued_at, r.started_at, r.finished_at, r.available_at, "
+    " r.attempt - r.spared as tries, r.max_attempts, r.crash_count, r.cancel_requested, r.queued_at, r.started_at, "
+    "r.finished_at, r.available_at, "
     "r.rows_read,"
     " r.rows_written, r.rows_rejected, r.rows_filtered, r.bytes_read, r.bytes_written, r.worker, r.reason, r.error,"
     " r.definition_version, (extract(epoch from r.finished_at - r.started_at) * 1000)::bigint as duration_ms";
@@ -46,6 +47,7 @@ void write_run_members(JsonWriter& json, const postgres::Result& rows, std::size
         json.key("slot").time(*slot);
     }
     json.key("attempt").number(rows.integer(row, "attempt"));
+    json.key("tries").number(rows.integer(row, "tries"));
     json.key("maxAttempts").number(rows.integer(row, "max_attempts"));
     json.key("crashCount").number(rows.integer(row, "crash_count"));
     json.key("cancelRequested").boolean(rows.boolean(row, "cancel_requested"));

@@ -13,7 +13,7 @@
 namespace headrace::api {
 namespace {
 
-constexpr std::string_view triggers[] = {"schedule", "manual", "api", "retry", "queue", "republish"};
+constexpr std::string_view triggers[] = {"schedule", "manual", "api", "retry", "queue", "republish", "rollback"};
 constexpr std::int64_t count_limit = 10'001;
 
 // The WHERE clause of a list, and the text that a cursor is bound to.

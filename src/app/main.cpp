@@ -67,6 +67,7 @@ int run(int argc, char** argv) {
     add_migrate(app, chosen);
     add_check(app, chosen);
     add_run(app, chosen);
+    add_rollback(app, chosen);
     add_runs(app, chosen);
     add_credential(app, chosen);
     add_config(app, chosen);

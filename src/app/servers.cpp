@@ -76,6 +76,7 @@ ProcessSpec PrivateRedis::command(bool new_port) {
     std::string text = fmt::format(
         "bind 127.0.0.1\nport {}\nprotected-mode yes\nunixsocket {}\nunixsocketperm 700\ndaemonize no\ndir {}\n"
         "maxmemory-policy noeviction\nappendonly {}\nappendfsync everysec\nsave \"\"\nlazyfree-lazy-server-del yes\n"
+        "lazyfree-lazy-expire yes\n"
         "lazyfree-lazy-user-del yes\nlazyfree-lazy-user-flush yes\nenable-debug-command local\n",
         port_,
         socket(),

@@ -20,26 +20,41 @@ struct SinkContext {
     Deadline deadline = Deadline::never();
     std::string pipeline;
     std::string run_id;
-    std::string attempt_id;  // names the staging: never shared by two attempts
-    std::string output_id;   // of etl_outputs
+    std::string attempt_id;            // names the staging: never shared by two attempts
+    std::string output_id;             // of etl_outputs
+    std::uint64_t previous_bytes = 0;  // of the last good generation: what this one will need, roughly
     std::function<void(std::string_view level, std::string message)> log;
 };
 
-// One staged key (Redis) of an output.
+// The staged key (Redis) of an output.
 struct StagedKey {
-    std::string live;     // the key that readers use
+    std::string live;     // the key that readers use; of one key per row its pattern, "user:*"
     std::string staging;  // where the rows are; empty = the live key is deleted (an empty list or hash cannot exist)
+};
+
+// How a generation becomes visible in Redis (docs/commit-protocol.md).
+enum class Form {
+    key,      // the staged key is renamed to the live one
+    rows,     // one key per row, staged as one hash, written by one script
+    pointer,  // one key per row under a prefix of the generation; the pointer key names the prefix
+    merge,    // one key per row, renamed in bounded scripts; keys of other rows stay
 };
 
 // What the decision stores and the publisher needs.
 struct Manifest {
-    std::vector<StagedKey> keys;
+    std::vector<StagedKey> keys;  // one, or none of an output that is not in Redis
     std::uint64_t rows = 0;
     std::uint64_t bytes = 0;  // as staged
     std::string schema_hash;
     std::int64_t ttl_ms = 0;  // of the live keys; 0 = no expiry
     std::string meta_key;     // "cache:<pipeline>:meta"
     std::string payload;      // enough to rebuild the staging (sink-defined), "" when too large
+    Form form = Form::key;
+    std::string generation;     // pointer, merge: names the staged rows (RedisSpace)
+    std::uint64_t staged = 0;   // rows: fields of the hash; pointer, merge: length of the index
+    std::int64_t keep_ms = 0;   // how long the generation before stays for a rollback; 0 = not at all
+    std::int64_t sweep_ms = 0;  // merge: rows that no run brought for so long are removed; 0 = never
+    std::string as_of;          // when the rows were decided, if that is not now (a rollback)
 };
 
 // Call order: open, stage…, seal; after a throw at any point discard() is called (best effort, must not throw).

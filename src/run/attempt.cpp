@@ -122,7 +122,13 @@ void Attempt::log(std::string_view level, std::string_view step, std::string mes
 Decision Attempt::run() {
     log("info",
         "",
-        fmt::format("attempt {} of {} by {}", claim_.attempt, head_.max_attempts, services_.keeper.identity().name));
+        fmt::format(
+            "attempt {} by {}: try {} of {}",
+            claim_.attempt,
+            services_.keeper.identity().name,
+            claim_.tries,
+            head_.max_attempts
+        ));
     journal_.begin("resolve");
     resolve();
     journal_.done("resolve", 0, 0);
@@ -185,6 +191,7 @@ void Attempt::read_and_stage() {
              .run_id = head_.run_id,
              .attempt_id = claim_.attempt_id,
              .output_id = std::to_string(claim_.outputs.at(i).id),
+             .previous_bytes = static_cast<std::uint64_t>(claim_.outputs.at(i).previous_bytes),
              .log = [this](std::string_view level, std::string message) { log(level, "stage", std::move(message)); }},
             schema
         );

@@ -13,7 +13,7 @@ namespace headrace::run {
 
 struct TriggerRequest {
     std::string pipeline;
-    std::string trigger = "manual";  // manual | api | retry | queue | republish
+    std::string trigger = "manual";  // manual | api | retry | queue | republish (rollback: run/rollback.hpp)
     std::string by;                  // actor, shown in history
     std::optional<std::string> reason;
     std::optional<std::string> idempotency_key;  // same key = same run

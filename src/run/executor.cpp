@@ -141,14 +141,7 @@ private:
             journal->counters()
         );
         services_.journal.state_changed(head_.run_id, head_.pipeline);
-        log::info(
-            "attempt ended",
-            {{"run", head_.run_id},
-             {"pipeline", head_.pipeline},
-             {"attempt", std::to_string(claim_.attempt)},
-             {"state", ending.state},
-             {"code", error.code()}}
-        );
+        tell_end(ending.state, error);
         if (ending.state == "queued") {
             return again(ending.wait);
         }
@@ -170,7 +163,19 @@ private:
         close(journal);
         release(*services_.db.take(), head_.run_id, claim_.attempt_id);
         services_.journal.state_changed(head_.run_id, head_.pipeline);
+        tell_end("handed back", error);
         return again(milliseconds(0));
+    }
+
+    void tell_end(std::string_view state, const Error& error) {
+        log::info(
+            "attempt ended",
+            {{"run", head_.run_id},
+             {"pipeline", head_.pipeline},
+             {"attempt", std::to_string(claim_.attempt)},
+             {"state", std::string(state)},
+             {"code", error.code()}}
+        );
     }
 
     // Steps 7 and 8 of the protocol. When Redis is away the run stays committed: the job comes back, and the reconciler

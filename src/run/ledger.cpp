@@ -63,11 +63,12 @@ struct Locked {
     std::int64_t due_in_ms = 0;  // > 0: not before
     std::int64_t lease_left_ms = 0;
     int attempt = 0;
+    int spared = 0;
 };
 
 std::optional<Locked> lock_run(Connection& db, std::string_view run_id) {
     const auto row = db.exec(
-        "select state, pipeline, trigger, cancel_requested, attempt,"
+        "select state, pipeline, trigger, cancel_requested, attempt, spared,"
         " ceil(extract(epoch from available_at - clock_timestamp()) * 1000)::bigint as due_in,"
         " coalesce(ceil(extract(epoch from lease_until - clock_timestamp()) * 1000)::bigint, 0) as lease_left"
         " from etl_runs where run_id = $1 for update",
@@ -83,7 +84,8 @@ std::optional<Locked> lock_run(Connection& db, std::string_view run_id) {
         .cancel_requested = row.boolean(0, "cancel_requested"),
         .due_in_ms = row.integer(0, "due_in"),
         .lease_left_ms = row.integer(0, "lease_left"),
-        .attempt = static_cast<int>(row.integer(0, "attempt"))};
+        .attempt = static_cast<int>(row.integer(0, "attempt")),
+        .spared = static_cast<int>(row.integer(0, "spared"))};
 }
 
 std::vector<Output> lock_outputs(Connection& db, std::string_view pipeline, const std::vector<OutputSpec>& specs) {
@@ -97,7 +99,7 @@ std::vector<Output> lock_outputs(Connection& db, std::string_view pipeline, cons
         names.push_back(spec.name);
     }
     const auto rows = db.exec(
-        "select output_id, name, case when seq > 0 then rows else -1 end as rows from etl_outputs"
+        "select output_id, name, bytes, case when seq > 0 then rows else -1 end as rows from etl_outputs"
         " where pipeline = $1 and name = any($2) order by output_id for update",
         {pipeline, Param::array(names)}
     );
@@ -105,7 +107,9 @@ std::vector<Output> lock_outputs(Connection& db, std::string_view pipeline, cons
     for (const auto& name : names) {
         for (std::size_t i = 0; i < rows.rows(); ++i) {
             if (rows.text(i, "name") == name) {
-                outputs.push_back({rows.integer(i, "output_id"), name, rows.integer(i, "rows")});
+                outputs.push_back(
+                    {rows.integer(i, "output_id"), name, rows.integer(i, "rows"), rows.integer(i, "bytes")}
+                );
             }
         }
     }
@@ -161,10 +165,10 @@ void take(Connection& db, std::string_view run_id, const WorkerIdentity& worker,
         db.exec("select coalesce(max(seq), 0) as n from etl_logs where run_id = $1", {run_id}).integer(0, "n");
 }
 
-milliseconds full_jitter(milliseconds first, milliseconds most, int attempt) {
+milliseconds full_jitter(milliseconds first, milliseconds most, int tries) {
     thread_local std::mt19937_64 random{std::random_device{}()};
     auto span = first;
-    for (int i = 1; i < attempt && span < most; ++i) {
+    for (int i = 1; i < tries && span < most; ++i) {
         span *= 2;
     }
     span = std::min(span, most);
@@ -285,6 +289,7 @@ Claim claim(
         claim.outcome = ClaimOutcome::claimed;
         claim.state = "running";
         claim.attempt = run->attempt + 1;
+        claim.tries = claim.attempt - run->spared;
         claim.attempt_id = make_uuid_v4();
         take(c, run_id, worker, lease, claim);
         HEADRACE_POINT("K2");
@@ -348,9 +353,16 @@ Decision decide(
                  m.schema_hash}
             );
             c.exec(
-                "insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes) values ($1, $2, $3, "
-                "$4, $5, $6, $7)",
-                {run_id, output.output_id, next.text(0, "epoch"), next.text(0, "seq"), attempt_id, m.rows, m.bytes}
+                "insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes, manifest) values "
+                "($1, $2, $3, $4, $5, $6, $7, $8)",
+                {run_id,
+                 output.output_id,
+                 next.text(0, "epoch"),
+                 next.text(0, "seq"),
+                 attempt_id,
+                 m.rows,
+                 m.bytes,
+                 manifest_json(m)}
             );
         }
         c.exec(
@@ -407,6 +419,27 @@ void acknowledge(Connection& db, std::int64_t output_id, std::int64_t seq, std::
     HEADRACE_POINT("K15");
 }
 
+bool abandon(Connection& db, std::string_view run_id) {
+    bool moved = false;
+    db.transaction([&](Connection& c) {
+        moved = c.exec(
+                     "update etl_runs set state = 'superseded', finished_at = now(), reason = 'Redis lost the staged "
+                     "rows before they were visible; the source is read again' where run_id = $1 and state = "
+                     "'committed'",
+                     {run_id}
+                )
+                    .affected() == 1;
+        if (moved) {
+            c.exec(
+                "update etl_attempts set finished_at = now(), outcome = 'superseded' where run_id = $1 and finished_at "
+                "is null",
+                {run_id}
+            );
+        }
+    });
+    return moved;
+}
+
 Ending end_attempt(
     Connection& db,
     std::string_view run_id,
@@ -422,8 +455,8 @@ Ending end_attempt(
     db.transaction([&](Connection& c) {
         ending = Ending{};
         const auto run = c.exec(
-            "select state, attempt_id, attempt, max_attempts, cancel_requested from etl_runs where run_id = $1 for "
-            "update",
+            "select state, attempt_id, attempt - spared as tries, max_attempts, cancel_requested from etl_runs where "
+            "run_id = $1 for update",
             {run_id}
         );
         ending.state = run.empty() ? "" : std::string(run.text(0, "state"));
@@ -435,14 +468,14 @@ Ending end_attempt(
             return;
         }
         write_counters(c, run_id, counters);
-        const auto attempt = static_cast<int>(run.integer(0, "attempt"));
+        const auto tries = static_cast<int>(run.integer(0, "tries"));
         if (run.boolean(0, "cancel_requested")) {
             finish_cancelled(c, run_id);
             end_attempt_row(c, run_id, attempt_id, "cancelled", std::nullopt);
             ending.state = "cancelled";
-        } else if (error.kind() == ErrorKind::transient && attempt < run.integer(0, "max_attempts")) {
+        } else if (error.kind() == ErrorKind::transient && tries < run.integer(0, "max_attempts")) {
             ending.state = "queued";
-            ending.wait = full_jitter(backoff, backoff_max, attempt);
+            ending.wait = full_jitter(backoff, backoff_max, tries);
             c.exec(
                 "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, error "
                 "= $3,"
@@ -470,7 +503,7 @@ void release(Connection& db, std::string_view run_id, std::string_view attempt_i
         const auto moved = c.exec(
             "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, "
             "available_at = now(),"
-            " max_attempts = max_attempts + 1 where run_id = $1 and attempt_id = $2 and state = 'running'",
+            " spared = spared + 1 where run_id = $1 and attempt_id = $2 and state = 'running'",
             {run_id, attempt_id}
         );
         if (moved.affected() > 0 || !decided_by(run, attempt_id)) {
@@ -528,11 +561,11 @@ std::optional<Reaped> reap_one(Connection& c, std::string_view run_id, std::stri
         );
         return Reaped{std::string(run_id), pipeline, "quarantined"};
     }
-    // A death is no attempt of the pipeline's own: it is counted by crash_count.
+    // A death is no try of the pipeline's own: it is counted by crash_count.
     c.exec(
         "update etl_runs set state = 'queued', crash_count = $3, attempt_id = null, lease_until = null, worker_id = "
         "null, error = $4,"
-        " available_at = now(), max_attempts = max_attempts + 1, sends = sends + 1, job_timestamp = 0,"
+        " available_at = now(), spared = spared + 1, sends = sends + 1, job_timestamp = 0,"
         " job_id = 'run-' || run_id || '-' || (sends + 1) where run_id = $1 and attempt_id = $2 and state = 'running'",
         {run_id, attempt_id, crashes, details}
     );

@@ -51,6 +51,7 @@ struct Output {
     std::int64_t id = 0;
     std::string name;
     std::int64_t previous_rows = -1;  // of the last good generation; -1 = none yet
+    std::int64_t previous_bytes = 0;
 };
 
 enum class ClaimOutcome {
@@ -65,7 +66,8 @@ struct Claim {
     std::string state;  // after the claim
     milliseconds wait{0};
     std::string attempt_id;
-    int attempt = 0;
+    int attempt = 0;  // counts every claim
+    int tries = 0;    // those that count against max_attempts: not the deaths of workers, not what they handed back
     std::int64_t last_log_seq = 0;
     std::vector<Output> outputs;  // in the order of the specs
 };
@@ -116,6 +118,11 @@ Verdict verdict(postgres::Connection& db, std::string_view run_id, std::string_v
 // After publish: marks the output published if seq is still the same, and the run succeeded when none is left.
 void acknowledge(postgres::Connection& db, std::int64_t output_id, std::int64_t seq, std::string_view run_id);
 
+// committed → superseded: Redis lost the staged rows of an output before anybody saw them, and no copy is kept. Without
+// this the run would wait for ever and keep the next one from reading the source again. False: the run is not
+// committed.
+bool abandon(postgres::Connection& db, std::string_view run_id);
+
 // The attempt ended without a decision. Returns the run's state after it, and how long to wait when it is queued again.
 struct Ending {
     std::string state;  // "queued", "failed", "cancelled", or what somebody else made of it
@@ -134,8 +141,8 @@ Ending end_attempt(
     const Counters& counters
 );
 
-// Shutdown, or the queue took the job away: running → queued without an attempt burnt; nothing but a `superseded`
-// attempt when somebody else has the run.
+// Shutdown, or the queue took the job away: running → queued, and the attempt does not count as a try; nothing but a
+// `superseded` attempt when somebody else has the run.
 void release(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id);
 
 // queued → failed without an attempt (the definition does not parse, the pipeline is gone).

@@ -1,195 +1,115 @@
 #include "run/publisher.hpp"
 
-#include "base/encoding.hpp"
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
-#include "redis/script.hpp"
-#include "run/broken_twin.hpp"
 #include "run/ledger.hpp"
 #include "run/manifest.hpp"
 
 #include <fmt/core.h>
+
+#include <optional>
 
 namespace headrace::run {
 namespace {
 
 using postgres::Connection;
 
-// KEYS: applied marker, meta hash, then staging, live for each key.
-// ARGV: epoch, seq, run id, ttl in ms (0 = none), force (0/1), number of meta words, the words, then R(ename) or
-// D(elete) per pair. All checks come before the first write, because a script does not roll back. EXISTS: RENAME of a
-// missing key would fail half-way. PERSIST: RENAME hands the staging's TTL on. D: an empty hash or list cannot exist as
-// a key. allow-oom: publishing frees memory, so a full Redis must not refuse it.
-constexpr std::string_view publish_text = R"lua(#!lua flags=allow-oom
-local a = redis.call('HMGET', KEYS[1], 'e', 's')
-local e, s = tonumber(a[1] or -1), tonumber(a[2] or -1)
-local ne, ns = tonumber(ARGV[1]), tonumber(ARGV[2])
-if ne < e or (ne == e and (ns < s or (ns == s and ARGV[5] == '0'))) then return {'ALREADY', e, s} end
-local words = tonumber(ARGV[6])
-for i = 3, #KEYS, 2 do
-  if ARGV[6 + words + (i - 1) / 2] == 'R' and redis.call('EXISTS', KEYS[i]) == 0 then return {'NOSTAGE', KEYS[i]} end
-end
-redis.call('HSET', KEYS[1], 'e', ne, 's', ns, 'r', ARGV[3])
-for i = 3, #KEYS, 2 do
-  if ARGV[6 + words + (i - 1) / 2] == 'R' then
-    redis.call('RENAME', KEYS[i], KEYS[i + 1])
-    if ARGV[4] == '0' then redis.call('PERSIST', KEYS[i + 1]) else redis.call('PEXPIRE', KEYS[i + 1], ARGV[4]) end
-  else
-    redis.call('UNLINK', KEYS[i + 1])
-  end
-end
-redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[2], unpack(ARGV, 7, 6 + words))
-if ARGV[4] ~= '0' then redis.call('PEXPIRE', KEYS[2], ARGV[4]) end
-return {'APPLIED'}
-)lua";
+constexpr std::string_view redis_kind = "redis:";  // names of outputs in Redis are this and the live key
 
-struct Decided {
-    std::int64_t output_id = 0;
-    std::string pipeline;
-    std::int64_t epoch = 0;
-    std::int64_t seq = 0;
-    std::string run_id;
-    std::string decided_at;
-    std::int64_t age_ms = 0;
-    bool has_payload = false;
-    bool published = false;
-    pipeline::Manifest manifest;
-};
-
-std::string marker_key(std::int64_t output_id) {
-    return fmt::format("{{o:{}}}:applied", output_id);
-}
-
-constexpr std::string_view decided_columns =
-    "o.output_id, o.pipeline, m.epoch, o.seq, o.run_id, o.manifest, o.decided_at, o.payload is not null as has_payload,"
-    " o.published,"
-    " floor(extract(epoch from now() - o.decided_at) * 1000)::bigint as age_ms";
-
-Decided decided_of(const postgres::Result& rows, std::size_t i) {
-    return {
-        .output_id = rows.integer(i, "output_id"),
-        .pipeline = std::string(rows.text(i, "pipeline")),
-        .epoch = rows.integer(i, "epoch"),
-        .seq = rows.integer(i, "seq"),
-        .run_id = std::string(rows.text(i, "run_id")),
-        .decided_at = format_rfc3339(rows.time(i, "decided_at").value_or(Timestamp())),
-        .age_ms = rows.integer(i, "age_ms"),
-        .has_payload = rows.boolean(i, "has_payload"),
-        .published = rows.boolean(i, "published"),
-        .manifest = parse_manifest(rows.text(i, "manifest"))};
-}
-
-std::int64_t ttl_left(const Decided& output) {
-    return output.manifest.ttl_ms == 0 ? 0 : output.manifest.ttl_ms - output.age_ms;
-}
-
-bool has_expired(const Decided& output) {
-    return output.manifest.ttl_ms > 0 && ttl_left(output) <= 0;
-}
-
-// One call of the script. `staging`: the keys to rename, in the manifest's order.
-std::string
-call_publish(redis::Connection& cache, const Decided& output, const std::vector<std::string>& staging, bool force) {
-    static const redis::Script script("publish", 0, publish_text);
-    std::vector<std::string> keys = {marker_key(output.output_id), output.manifest.meta_key};
-    std::vector<std::string> operations;
-    for (std::size_t i = 0; i < staging.size(); ++i) {
-        const bool rename = !staging[i].empty() && !has_expired(output);
-        keys.push_back(rename ? staging[i] : marker_key(output.output_id));
-        keys.push_back(output.manifest.keys[i].live);
-        operations.emplace_back(rename ? "R" : "D");
-    }
-    const std::vector<std::string> meta = {
-        "pipeline",
-        output.pipeline,
-        "run",
-        output.run_id,
-        "rows",
-        std::to_string(output.manifest.rows),
-        "bytes",
-        std::to_string(output.manifest.bytes),
-        "asOf",
-        output.decided_at,
-        "schema",
-        output.manifest.schema_hash,
-        "epoch",
-        std::to_string(output.epoch),
-        "seq",
-        std::to_string(output.seq),
-        "generation",
-        fmt::format("{}.{}", output.epoch, output.seq)};
-    auto called = script;
-    called.key_count = keys.size();
-    std::vector<std::string> words = keys;
-    for (const auto& value :
-         {std::to_string(output.epoch),
-          std::to_string(output.seq),
-          output.run_id,
-          std::to_string(std::max<std::int64_t>(ttl_left(output), 0)),
-          std::string(force ? "1" : "0"),
-          std::to_string(meta.size())}) {
-        words.push_back(value);
-    }
-    words.insert(words.end(), meta.begin(), meta.end());
-    words.insert(words.end(), operations.begin(), operations.end());
-    const std::vector<std::string_view> args(words.begin(), words.end());
-    HEADRACE_POINT("K12");
-    broken_twin::loose_publish(cache, keys);
-    auto reply = redis::eval(cache, called, args);
-    HEADRACE_POINT("K13");
-    return reply.at(0).str();
-}
-
-// The payload is the DUMP of the (single) staged key.
-std::optional<std::vector<std::string>>
-rebuild_staging(Connection& db, redis::Connection& cache, const Decided& output) {
-    if (!output.has_payload || output.manifest.keys.size() != 1) {
-        return std::nullopt;
+// The payload is the DUMP of the staged key. "" when there is none.
+std::string rebuild_staging(Connection& db, redis::Connection& cache, const Generation& generation) {
+    if (!generation.has_payload) {
+        return {};
     }
     const auto row = db.exec(
         "select payload from etl_outputs where output_id = $1 and seq = $2 and payload is not null",
-        {output.output_id, output.seq}
+        {generation.output_id, generation.seq}
     );
     if (row.empty()) {
-        return std::nullopt;
+        return {};
     }
-    const auto key = fmt::format("{{o:{}}}:s:rebuild-{}:0", output.output_id, make_uuid_v4());
+    auto key = generation.space().staging("rebuild-" + make_uuid_v4());
     const auto payload = row.bytes(0, "payload");
     cache.command({"RESTORE", key, "3600000", payload, "REPLACE"});
-    return std::vector<std::string>{key};
+    return key;
+}
+
+// A merge takes many calls; every other form one.
+Applied apply_all(redis::Connection& cache, const Generation& generation, bool force, Deadline until) {
+    for (;;) {
+        const auto answer = apply(cache, generation, generation.key().staging, force);
+        if (answer != Applied::more || until.passed()) {
+            return answer;
+        }
+    }
+}
+
+// Rows that no run brought for long go after the merge; what is left at the deadline goes with the next one.
+void sweep(redis::Connection& cache, const Generation& generation, Deadline until) {
+    const auto& m = generation.manifest;
+    if (m.form != pipeline::Form::merge || m.sweep_ms == 0) {
+        return;
+    }
+    while (sweep_rows(cache, generation) && !until.passed()) {
+    }
 }
 
 }  // namespace
 
-PublishResult publish_output(Connection& db, redis::Connection& cache, std::int64_t output_id, bool force) {
+const std::string_view generation_columns =
+    "o.output_id, o.pipeline, m.epoch, o.seq, o.run_id, o.manifest, o.decided_at, o.payload is not null as "
+    "has_payload, o.published,"
+    " floor(extract(epoch from now() - o.decided_at) * 1000)::bigint as age_ms,"
+    " floor(extract(epoch from o.decided_at) * 1000)::bigint as decided_ms";
+
+Generation generation_of(const postgres::Result& rows, std::size_t row) {
+    return {
+        .output_id = rows.integer(row, "output_id"),
+        .pipeline = std::string(rows.text(row, "pipeline")),
+        .epoch = rows.integer(row, "epoch"),
+        .seq = rows.integer(row, "seq"),
+        .run_id = std::string(rows.text(row, "run_id")),
+        .decided_at = format_rfc3339(rows.time(row, "decided_at").value_or(Timestamp())),
+        .decided_ms = rows.integer(row, "decided_ms"),
+        .age_ms = rows.integer(row, "age_ms"),
+        .has_payload = rows.boolean(row, "has_payload"),
+        .published = rows.boolean(row, "published"),
+        .manifest = parse_manifest(rows.text(row, "manifest"))};
+}
+
+PublishResult
+publish_output(Connection& db, redis::Connection& cache, std::int64_t output_id, bool force, Deadline until) {
     const auto rows = db.exec(
         fmt::format(
             "select {} from etl_outputs o, etl_meta m where o.output_id = $1 and o.seq > 0 and not o.removed",
-            decided_columns
+            generation_columns
         ),
         {output_id}
     );
     if (rows.empty()) {
         return PublishResult::nothing;
     }
-    const auto output = decided_of(rows, 0);
-    std::vector<std::string> staging;
-    for (const auto& key : output.manifest.keys) {
-        staging.push_back(key.staging);
+    const auto generation = generation_of(rows, 0);
+    if (generation.manifest.keys.empty()) {  // not in Redis: the decision made it visible
+        acknowledge(db, generation.output_id, generation.seq, generation.run_id);
+        return PublishResult::already;
     }
-    auto answer = call_publish(cache, output, staging, force);
-    if (answer == "NOSTAGE") {
-        const auto rebuilt = rebuild_staging(db, cache, output);
-        if (!rebuilt) {
+    auto answer = apply_all(cache, generation, force, until);
+    if (answer == Applied::no_stage) {
+        const auto rebuilt = rebuild_staging(db, cache, generation);
+        if (rebuilt.empty()) {
             return PublishResult::no_stage;
         }
-        answer = call_publish(cache, output, *rebuilt, force);
+        answer = apply(cache, generation, rebuilt, force);
     }
-    if (!output.published) {  // what Redis only had lost needs no row lock
-        acknowledge(db, output.output_id, output.seq, output.run_id);
+    if (answer == Applied::more) {
+        return PublishResult::partly;
     }
-    return answer == "APPLIED" ? PublishResult::applied : PublishResult::already;
+    sweep(cache, generation, until);
+    if (!generation.published) {  // what Redis only had lost needs no row lock
+        acknowledge(db, generation.output_id, generation.seq, generation.run_id);
+    }
+    return answer == Applied::applied ? PublishResult::applied : PublishResult::already;
 }
 
 bool publish_run(Connection& db, redis::Connection& cache, std::string_view run_id) {
@@ -209,36 +129,72 @@ bool publish_run(Connection& db, redis::Connection& cache, std::string_view run_
 std::vector<Stale> find_stale(Connection& db, redis::Connection& cache) {
     const auto rows = db.exec(fmt::format(
         "select {} from etl_outputs o, etl_meta m where o.seq > 0 and not o.removed order by o.output_id",
-        decided_columns
+        generation_columns
     ));
-    std::vector<Decided> outputs;
+    std::vector<Generation> outputs;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        auto output = decided_of(rows, i);
-        if (!has_expired(output)) {
+        auto output = generation_of(rows, i);
+        if (!output.manifest.keys.empty() && (!output.has_expired() || output.manifest.form == pipeline::Form::merge)) {
             outputs.push_back(std::move(output));
         }
     }
     for (const auto& output : outputs) {
-        cache.append({"HMGET", marker_key(output.output_id), "e", "s"});
-        for (const auto& key : output.manifest.keys) {
-            cache.append({"EXISTS", key.live});
-        }
+        cache.append({"HMGET", output.space().marker(), "e", "s"});
+        append_presence(cache, output);
     }
     std::vector<Stale> stale;
     for (const auto& output : outputs) {
         const auto applied = redis::checked(cache.read_reply());
         const bool same = !applied.at(0).is_nil() && applied.at(0).integer() == output.epoch &&
                           !applied.at(1).is_nil() && applied.at(1).integer() == output.seq;
-        bool lost = false;
-        for (const auto& key : output.manifest.keys) {
-            const bool there = redis::checked(cache.read_reply()).integer() == 1;
-            lost = lost || (!there && !key.staging.empty());
-        }
+        const bool lost = redis::checked(cache.read_reply()).integer() != 1;
         if (!same || lost) {
             stale.push_back({output.output_id, same && lost});
         }
     }
     return stale;
+}
+
+// Also of outputs without any decision yet (an attempt that died) and of removed ones: their names hold the live key.
+void retire_rows(Connection& db, redis::Connection& cache, Deadline until) {
+    const auto rows = db.exec(fmt::format(
+        "select {}, o.name from etl_outputs o, etl_meta m where o.kind = 'redis' order by o.output_id",
+        generation_columns
+    ));
+
+    struct Candidate {
+        pipeline::RedisSpace space;
+        std::string pointer;
+        bool expired = false;
+        std::vector<std::string> keep;
+    };
+
+    std::vector<Candidate> candidates;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        const auto name = rows.text(i, "name");
+        const auto live = name.starts_with(redis_kind) ? name.substr(redis_kind.size()) : name;
+        Candidate one{.space = {rows.text(i, "output_id"), live}, .pointer = {}};
+        if (!rows.is_null(i, "manifest")) {
+            const auto output = generation_of(rows, i);
+            one.pointer = output.manifest.keys.empty() ? std::string() : pointer_key(output);
+            one.expired = output.manifest.form == pipeline::Form::pointer && output.has_expired();
+            if (!one.expired && !output.manifest.generation.empty()) {
+                one.keep.push_back(output.manifest.generation);
+            }
+        }
+        cache.append({"EXISTS", one.space.registry()});
+        candidates.push_back(std::move(one));
+    }
+    std::vector<bool> busy;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        // The rows of an expired pointer are in no registry yet.
+        busy.push_back(redis::checked(cache.read_reply()).integer() == 1 || candidates[i].expired);
+    }
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+        const auto& one = candidates[i];
+        while (busy[i] && !until.passed() && retire(cache, one.space, one.pointer, one.expired, one.keep)) {
+        }
+    }
 }
 
 }  // namespace headrace::run

@@ -1,12 +1,16 @@
-// Makes decided generations visible in Redis. The publish script is the only writer of live keys: it applies a
-// generation whole or not at all, only forwards in (epoch, seq), and may be called by any process, any number of times.
+// Makes decided generations visible in Redis. The publish scripts are the only writers of live keys: they apply a
+// generation whole or not at all (a merge row by row), only forwards in (epoch, seq), and may be called by any process,
+// any number of times.
 #pragma once
 
+#include "base/deadline.hpp"
 #include "postgres/connection.hpp"
 #include "redis/connection.hpp"
+#include "run/publish_scripts.hpp"
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace headrace::run {
@@ -16,13 +20,19 @@ enum class PublishResult {
     already,   // they saw this one or a newer one before
     no_stage,  // the staging is gone and Postgres holds no copy: a run must read the source again
     nothing,   // no such output, or nothing decided yet
+    partly,    // a merge that did not end before `until`: call again
 };
 
 // Publishes what Postgres decided last for the output, rebuilding the staging from the stored payload when it is gone,
 // then acknowledges it. `force` writes again even if Redis says that it has this very generation (a live key was
 // deleted). Throws redis.* (transient) and postgres.*; then nothing is half-done and anybody may call again.
-PublishResult
-publish_output(postgres::Connection& db, redis::Connection& cache, std::int64_t output_id, bool force = false);
+PublishResult publish_output(
+    postgres::Connection& db,
+    redis::Connection& cache,
+    std::int64_t output_id,
+    bool force = false,
+    Deadline until = Deadline::never()
+);
 
 // All outputs of a run that are not published yet, ascending by id. True when none is left.
 bool publish_run(postgres::Connection& db, redis::Connection& cache, std::string_view run_id);
@@ -34,5 +44,12 @@ struct Stale {
 };
 
 std::vector<Stale> find_stale(postgres::Connection& db, redis::Connection& cache);
+
+// Removes staged and replaced rows whose time has come, of all outputs, for at most `until`.
+void retire_rows(postgres::Connection& db, redis::Connection& cache, Deadline until);
+
+// Columns of etl_outputs o and etl_meta m that generation_of reads.
+extern const std::string_view generation_columns;
+Generation generation_of(const postgres::Result& rows, std::size_t row);
 
 }  // namespace headrace::run

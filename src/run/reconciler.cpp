@@ -29,6 +29,9 @@ constexpr std::string_view finished_commits =
     "and not exists"
     " (select 1 from etl_outputs o where o.run_id = r.run_id and not o.published)";
 
+// Work on many rows in Redis goes on at the next sweep: dead workers must not wait for it.
+constexpr milliseconds patience{2'000};
+
 // A worker that is frozen within a transaction holds the rows of its run: the others must not wait for it.
 constexpr milliseconds lock_patience{100};
 
@@ -77,17 +80,19 @@ struct Reconciler::State {
         if (!part("postgres", [&] { connect_db(); })) {
             return;
         }
-        const auto part = [this](std::string_view name, auto&& body) {
-            if (db) {  // else a part before this one lost it: the next sweep connects again
-                this->part(name, body);
+        // A part that breaks the link to Postgres ends the sweep.
+        const auto next = [&](std::string_view name, auto&& body) {
+            if (db) {
+                part(name, body);
             }
         };
-        part("reap", [&] { reap_dead(); });
-        part("outbox", [&] { dispatch(*db, queue); });
-        part("queue", [&] { resend_lost(); });
-        part("publish", [&] { publish_overdue(); });
-        part("outputs", [&] { heal_outputs(); });
-        part("finish", [&] { finish_committed(); });
+        next("reap", [&] { reap_dead(); });
+        next("outbox", [&] { dispatch(*db, queue); });
+        next("queue", [&] { resend_lost(); });
+        next("publish", [&] { publish_overdue(); });
+        next("outputs", [&] { heal_outputs(); });
+        next("finish", [&] { finish_committed(); });
+        next("retire", [&] { retire_rows(*db, cache_connection(), Deadline::in(patience)); });
     }
 
     template <class Body>
@@ -188,14 +193,19 @@ struct Reconciler::State {
 
     void publish(std::int64_t output_id, bool force) {
         HEADRACE_POINT("K19");
-        const auto result = publish_output(*db, cache_connection(), output_id, force);
+        const auto result = publish_output(*db, cache_connection(), output_id, force, Deadline::in(patience));
         const auto row = db->exec("select pipeline, run_id from etl_outputs where output_id = $1", {output_id});
         const auto pipeline = std::string(row.text(0, "pipeline"));
+        const auto run_id = std::string(row.text(0, "run_id"));
         if (result == PublishResult::applied) {
             log::info("output published again", {{"pipeline", pipeline}, {"output", std::to_string(output_id)}});
-            journal.state_changed(std::string(row.text(0, "run_id")), pipeline);
+            journal.state_changed(run_id, pipeline);
         }
         if (result == PublishResult::no_stage) {
+            if (abandon(*db, run_id)) {
+                log::warn("a decided run lost its staged rows in Redis", {{"run", run_id}, {"pipeline", pipeline}});
+                journal.state_changed(run_id, pipeline);
+            }
             republish(pipeline);
         }
     }

@@ -3,7 +3,8 @@
 //   queued ──claim──▶ running ──decide──▶ committed ──published──▶ succeeded
 //     ▲                 │ transient error, attempts left; worker died
 //     └─────────────────┘
-//   queued/running ─▶ failed · cancelled · superseded · quarantined      (skipped: inserted as such)
+//   queued/running ─▶ failed · cancelled · quarantined      (skipped: inserted as such; a rollback: as committed)
+//   committed ─▶ superseded: Redis lost the staged rows before they were visible; another run reads the source again
 #pragma once
 
 #include <array>

@@ -210,6 +210,8 @@ TEST_F(BadCredential, ServerDown) {
     expect_failure(run_id, "source.unavailable");
     EXPECT_EQ(stack.sql("select attempt as x from etl_runs where run_id = $1", {run_id}), "3")
         << "transient: every attempt is used";
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where error::text like '%again by itself%'"), "0")
+        << "it has failed for good";
 }
 
 TEST_F(BadCredential, HostThatIsNotAllowed) {

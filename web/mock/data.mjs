@@ -91,7 +91,7 @@ export function makeRun(p, at, duration, rows, state, rnd, kind = 'schedule') {
     id: uuid(at, rnd), pipeline: p.name, state,
     trigger: kind === 'manual' ? { kind, by: 'ana', reason: 'new campaign' } : { kind, by: null },
     ...(kind === 'schedule' ? { slot: iso(at) } : {}),
-    attempt: ran ? (bad ? 3 : 1) : 0, maxAttempts: 3, crashCount: 0, cancelRequested: state === 'cancelled',
+    attempt: ran ? (bad ? 3 : 1) : 0, get tries() { return this.attempt; }, maxAttempts: 3, crashCount: 0, cancelRequested: state === 'cancelled',
     queuedAt: iso(at), startedAt: ran ? iso(at + 900) : null, finishedAt: ran ? iso(at + 900 + duration) : null,
     durationMs: ran ? duration : null,
     rowsRead: ran ? rows : 0, rowsWritten: ran && !bad && state !== 'cancelled' ? rows - Math.floor(rows * 0.002) : 0,

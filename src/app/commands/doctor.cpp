@@ -4,8 +4,10 @@
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
 #include "pipeline/parse.hpp"
+#include "pipeline/redis_space.hpp"
 #include "postgres/migrate.hpp"
 #include "redis/connection.hpp"
+#include "run/attempt.hpp"
 
 #include <fmt/core.h>
 
@@ -61,10 +63,34 @@ Finding check_redis(const redis::Options& options, bool is_queue) {
     if (is_queue && setting("appendonly") != "yes") {
         return {false, "appendonly is off: a restart forgets the queue and logs everybody out; set appendonly yes"};
     }
-    if (setting("lazyfree-lazy-server-del") != "yes") {
-        return {false, "replacing a large output blocks the server: set lazyfree-lazy-server-del yes"};
+    for (const auto* lazy : {"lazyfree-lazy-server-del", "lazyfree-lazy-expire"}) {
+        if (setting(lazy) != "yes") {
+            return {false, fmt::format("dropping a large output blocks the server: set {} yes", lazy)};
+        }
     }
     return {true, fmt::format("Redis {}", version)};
+}
+
+// In a cluster the keys of an output must share a slot (redis.cross_slot at the first run).
+Finding check_cluster(const Context& context) {
+    auto redis = redis::Connection::connect(context.cache_redis, StopToken());
+    const auto info = redis.command({"INFO", "cluster"}).take_str();
+    if (redis::info_field(info, "cluster_enabled") != "1") {
+        return {true, "the cache is one server"};
+    }
+    std::string bad;
+    for (const auto& file : pipeline::load_folder(context.config.pipelines, context.registry)) {
+        for (const auto& spec :
+             file.ok() ? run::output_specs(context.registry, file.definition) : std::vector<run::OutputSpec>()) {
+            if (spec.kind == "redis" && pipeline::hash_tag(spec.name).empty()) {
+                bad += fmt::format("\n             {}: {}", file.definition.name, spec.name);
+            }
+        }
+    }
+    return {
+        bad.empty(),
+        "the cache is a Redis Cluster; Headrace talks to one node" +
+            (bad.empty() ? std::string() : "; these keys need a hash tag, such as {shop}:prices:" + bad)};
 }
 
 Finding check_key(const Context& context) {
@@ -103,6 +129,7 @@ void add_doctor(CLI::App& app, Run& chosen) {
             bool good = look("postgres", [&] { return check_postgres(context); });
             good = look("queue", [&] { return check_redis(context.queue_redis, true); }) && good;
             good = look("cache", [&] { return check_redis(context.cache_redis, false); }) && good;
+            good = look("cluster", [&] { return check_cluster(context); }) && good;
             good = look("key", [&] { return check_key(context); }) && good;
             good = look("clock", [&] { return check_clock(context); }) && good;
             good = look("pipelines", [&] { return check_pipelines(context); }) && good;

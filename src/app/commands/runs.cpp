@@ -11,7 +11,9 @@ namespace {
 
 void list(postgres::Connection& db, const std::string& pipeline, int count) {
     const auto rows = db.exec(
-        "select run_id, pipeline, state, trigger, to_char(queued_at, 'YYYY-MM-DD HH24:MI:SS') as queued, attempt, "
+        "select run_id, pipeline, state, trigger, to_char(queued_at, 'YYYY-MM-DD HH24:MI:SS') as queued, attempt - "
+        "spared "
+        "as tries, "
         "rows_written,"
         " coalesce(floor(extract(epoch from coalesce(finished_at, now()) - started_at) * 1000)::bigint, 0) as duration,"
         " coalesce(error->>'code', reason, '') as problem from etl_runs where $1 = '' or pipeline = $1"
@@ -38,7 +40,7 @@ void list(postgres::Connection& db, const std::string& pipeline, int count) {
             rows.text(i, "state"),
             rows.text(i, "queued"),
             rows.text(i, "trigger"),
-            rows.text(i, "attempt"),
+            rows.text(i, "tries"),
             rows.text(i, "rows_written"),
             format_duration(std::chrono::milliseconds(rows.integer(i, "duration"))),
             rows.text(i, "problem")

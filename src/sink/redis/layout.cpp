@@ -1,6 +1,7 @@
 #include "sink/redis/layout.hpp"
 
 #include "base/error.hpp"
+#include "sink/redis/key_template.hpp"
 
 #include <fmt/core.h>
 
@@ -221,22 +222,6 @@ private:
     std::size_t member_;
     std::size_t score_;
 };
-
-std::size_t column_of(const data::Schema& schema, const std::string& name, std::string_view option) {
-    const auto index = schema.index_of(name);
-    if (!index) {
-        std::string known;
-        for (const auto& field : schema.fields) {
-            known += (known.empty() ? "" : ", ") + field.name;
-        }
-        throw Error(
-            ErrorKind::permanent,
-            "sink.invalid",
-            fmt::format("{}: there is no column `{}`; the columns are {}", option, name, known)
-        );
-    }
-    return *index;
-}
 
 bool is_number(data::Kind kind) {
     return kind == data::Kind::int64 || kind == data::Kind::uint64 || kind == data::Kind::float64 ||

@@ -2,13 +2,14 @@
 
 #include "base/error.hpp"
 #include "base/killpoint.hpp"
-#include "redis/connection.hpp"
+#include "sink/redis/keys_sink.hpp"
 #include "sink/redis/layout.hpp"
+#include "sink/redis/session.hpp"
 
 #include <fmt/core.h>
 
 #include <atomic>
-#include <cstring>
+#include <optional>
 
 namespace headrace::sink::redis_sink {
 namespace {
@@ -17,11 +18,17 @@ using pipeline::Definition;
 using pipeline::Manifest;
 using pipeline::Part;
 
-// Staging dies by itself when nobody decides; renewed while rows still come.
-constexpr std::string_view staging_ttl_ms = "3600000";
+constexpr std::string_view keep_by_default = "1h";
+constexpr std::int64_t keep_by_default_ms = 3'600'000;
 
+bool is_keys(const Part& part) {
+    return part.options.get("as", "json") == "keys";
+}
+
+// The live key; of `as: keys` the pattern of the row keys.
 std::string key_of(const Definition& definition, const Part& part) {
-    return part.options.get("key", "cache:" + definition.name);
+    return is_keys(part) ? KeyTemplate::parse(part.options.get("key")).pattern()
+                         : part.options.get("key", "cache:" + definition.name);
 }
 
 LayoutOptions layout_options(const Part& part) {
@@ -33,31 +40,42 @@ LayoutOptions layout_options(const Part& part) {
         .chunk_rows = static_cast<std::uint64_t>(part.options.get_int("chunk_rows", 1000))};
 }
 
+struct Lifetimes {
+    std::int64_t ttl_ms = 0;
+    std::int64_t keep_ms = 0;
+};
+
+// One staged key that is renamed to the live one.
 class RedisSink : public pipeline::Sink {
 public:
-    RedisSink(redis::Options options, LayoutOptions layout, std::string key, std::int64_t ttl_ms)
-        : options_(std::move(options)), layout_options_(std::move(layout)), key_(std::move(key)), ttl_ms_(ttl_ms) {}
+    RedisSink(redis::Options options, LayoutOptions layout, std::string key, Lifetimes lifetimes)
+        : options_(std::move(options)),
+          layout_options_(std::move(layout)),
+          key_(std::move(key)),
+          lifetimes_(lifetimes) {}
 
     void open(const pipeline::SinkContext& context, const data::Schema& schema) override {
         context_ = context;
         schema_hash_ = schema.hash();
-        staging_ = fmt::format("{{o:{}}}:s:{}:0", context.output_id, context.attempt_id);
         layout_ = make_layout(layout_options_, schema);
-        connection_.emplace(redis::Connection::connect(options_, context.stop));
-        pipe_.emplace(*connection_, redis::Pipeline::Window{.bytes = 1 << 20, .commands = 64});
-        pipe_->on_reply([this](const redis::Reply& reply) { count_added(reply); });
+        session_.emplace(
+            options_, context, key_, pipeline::hash_tag(key_), redis::Pipeline::Window{.bytes = 1 << 20, .commands = 64}
+        );
+        session_->pipe().on_reply([this](const redis::Reply& reply) { count_added(reply); });
+        staging_ = session_->space().staging(context.attempt_id);
     }
 
     void stage(const data::Batch& batch) override {
-        mortal([&] { layout_->write(*pipe_, staging_, batch); });
+        mortal([&] { layout_->write(session_->pipe(), staging_, batch); });
         rows_ += batch.rows();
         bytes_ = layout_->bytes();
+        session_->look(bytes_);
         HEADRACE_POINT("K6");
     }
 
     Manifest seal() override {
-        mortal([&] { layout_->finish(*pipe_, staging_); });
-        pipe_->drain();
+        mortal([&] { layout_->finish(session_->pipe(), staging_); });
+        session_->pipe().drain();
         bytes_ = layout_->bytes();
         HEADRACE_POINT("K7");
         verify();
@@ -66,10 +84,11 @@ public:
         manifest.rows = rows_;
         manifest.bytes = bytes_;
         manifest.schema_hash = schema_hash_;
-        manifest.ttl_ms = ttl_ms_;
+        manifest.ttl_ms = lifetimes_.ttl_ms;
+        manifest.keep_ms = lifetimes_.keep_ms;
         manifest.meta_key = key_ + ":meta";
         if (!layout_->empty() && bytes_ <= payload_limit) {
-            auto copy = connection_->command({"DUMP", staging_});
+            auto copy = session_->connection().command({"DUMP", staging_});
             if (copy.is_nil()) {
                 throw lost("is gone");
             }
@@ -80,16 +99,12 @@ public:
     }
 
     void discard() noexcept override {
-        // The connection may be in the middle of anything: a fresh one, briefly; the TTL takes what this misses.
+        // The TTL takes what this misses.
         try {
-            auto options = options_;
-            options.connect_timeout = std::chrono::milliseconds(1000);
-            options.reply_timeout = std::chrono::milliseconds(1000);
-            pipe_.reset();
-            connection_.reset();
+            session_.reset();
             HEADRACE_POINT("K18");
             if (!staging_.empty()) {
-                redis::Connection::connect(options, StopToken()).command({"UNLINK", staging_});
+                connect_briefly(options_).command({"UNLINK", staging_});
             }
         } catch (const std::exception&) {
             return;
@@ -102,10 +117,11 @@ private:
     // The key and its TTL in one step: a worker that dies in between must not leave what lives for ever.
     template <class Write>
     void mortal(Write&& write) {
-        pipe_->add({"MULTI"});
+        auto& pipe = session_->pipe();
+        pipe.add({"MULTI"});
         write();
-        pipe_->add({"PEXPIRE", staging_, staging_ttl_ms});
-        pipe_->add({"EXEC"});
+        pipe.add({"PEXPIRE", staging_, staging_ttl_ms});
+        pipe.add({"EXEC"});
     }
 
     // Replies of EXEC: elements that a hash or set did not have before, and the TTL's. Their sum is what it must hold.
@@ -127,7 +143,7 @@ private:
             return;
         }
         const auto held =
-            static_cast<std::uint64_t>(connection_->command({layout_->count_command(), staging_}).integer());
+            static_cast<std::uint64_t>(session_->connection().command({layout_->count_command(), staging_}).integer());
         if (const auto expected = layout_->expected_count().value_or(added_); held != expected) {
             throw lost(fmt::format("holds {} instead of {} ({})", held, expected, layout_->count_command()));
         }
@@ -141,17 +157,45 @@ private:
     redis::Options options_;
     LayoutOptions layout_options_;
     std::string key_;
-    std::int64_t ttl_ms_;
+    Lifetimes lifetimes_;
     pipeline::SinkContext context_;
     std::string schema_hash_;
     std::string staging_;
     std::unique_ptr<Layout> layout_;
-    std::optional<redis::Connection> connection_;
-    std::optional<redis::Pipeline> pipe_;
+    std::optional<Session> session_;
     std::uint64_t rows_ = 0;
     std::uint64_t added_ = 0;
     std::atomic<std::uint64_t> bytes_{0};
 };
+
+Error bad_options(std::string message) {
+    return {ErrorKind::invalid, "pipeline.invalid", std::move(message)};
+}
+
+// Options that do not go together: at `headrace check`, not at the first run.
+void check_options(const Part& part) {
+    const auto as = part.options.get("as", "json");
+    const auto only = [&](std::string_view option, bool fits, std::string_view where) {
+        if (!fits && part.options.has(option)) {
+            throw bad_options(fmt::format("`{}` belongs to {}", option, where));
+        }
+    };
+    const bool merge = part.options.get("mode", "replace") == "merge";
+    const auto layout = part.options.get("layout", "auto");
+    if (as != "keys" && (merge || layout != "auto")) {
+        throw bad_options("`mode` and `layout` belong to `as: keys`");
+    }
+    if (merge && layout != "auto") {
+        throw bad_options("`mode: merge` has no `layout`: its rows always lie under their own keys");
+    }
+    only("value", as == "keys", "`as: keys`");
+    only("sweep_after", merge, "`mode: merge`; `mode: replace` removes stale rows at each run");
+}
+
+std::string output_name(const Definition& definition, const Part& part) {
+    check_options(part);
+    return "redis:" + key_of(definition, part);
+}
 
 std::unique_ptr<pipeline::Sink> make(
     const redis::Options& cache,
@@ -160,50 +204,88 @@ std::unique_ptr<pipeline::Sink> make(
     const pipeline::Credential* credential
 ) {
     if (credential != nullptr) {
-        throw Error(
-            ErrorKind::invalid, "pipeline.invalid", "a redis sink writes to the installation's cache (CACHE_REDIS_URL)"
-        )
+        throw bad_options("a redis sink writes to the installation's cache (CACHE_REDIS_URL)")
             .with_hint("Take `credential:` out of the sink.");
     }
-    return std::make_unique<RedisSink>(
-        cache, layout_options(part), key_of(definition, part), part.options.get_int("ttl", 0)
+    check_options(part);
+    const Lifetimes lifetimes{
+        .ttl_ms = part.options.get_int("ttl", 0), .keep_ms = part.options.get_int("keep_previous", keep_by_default_ms)};
+    if (!is_keys(part)) {
+        return std::make_unique<RedisSink>(cache, layout_options(part), key_of(definition, part), lifetimes);
+    }
+    const auto layout = part.options.get("layout", "auto");
+    const bool merge = part.options.get("mode", "replace") == "merge";
+    return make_keys_sink(
+        cache,
+        {.key = KeyTemplate::parse(part.options.get("key")),
+         .value = part.options.get("value"),
+         .layout = layout == "direct"    ? RowLayout::direct
+                   : layout == "pointer" ? RowLayout::pointer
+                                         : RowLayout::automatic,
+         .merge = merge,
+         .ttl_ms = lifetimes.ttl_ms,
+         .keep_ms = merge ? 0 : lifetimes.keep_ms,
+         .sweep_ms = part.options.get_int("sweep_after", 0)}
     );
+}
+
+std::vector<pipeline::OptionSpec> option_specs() {
+    using pipeline::OptionKind;
+    return {
+        {.name = "as",
+         .kind = OptionKind::choice,
+         .default_value = "json",
+         .help = "How the rows lie in Redis.",
+         .choices = {"json", "list", "hash", "set", "zset", "keys"}},
+        {.name = "key",
+         .help = "The key that readers use, default cache:<pipeline>; as: keys: one per row, such as user:{user_id}.",
+         .needed_for = {"as", {"keys"}}},
+        {.name = "field",
+         .help = "as: hash. The column whose value is the hash field.",
+         .needed_for = {"as", {"hash"}}},
+        {.name = "member",
+         .help = "as: set and zset. The column whose values are the members.",
+         .needed_for = {"as", {"set", "zset"}}},
+        {.name = "score", .help = "as: zset. The column with the score.", .needed_for = {"as", {"zset"}}},
+        {.name = "chunk_rows",
+         .kind = OptionKind::integer,
+         .default_value = "1000",
+         .help = "as: list. Rows per list element."},
+        {.name = "value", .help = "as: keys. The column with the value; default the JSON of the row."},
+        {.name = "mode",
+         .kind = OptionKind::choice,
+         .default_value = "replace",
+         .help = "as: keys. replace: the keys become exactly the result; merge: keys of other rows stay.",
+         .choices = {"replace", "merge"}},
+        {.name = "layout",
+         .kind = OptionKind::choice,
+         .default_value = "auto",
+         .help = "as: keys. direct: plain keys, at most 1000; pointer: any number, read through a pointer key.",
+         .choices = {"auto", "direct", "pointer"}},
+        {.name = "sweep_after",
+         .kind = OptionKind::duration,
+         .help = "mode: merge. Rows that no successful run brought for so long are removed."},
+        {.name = "ttl",
+         .kind = OptionKind::duration,
+         .help = "The output disappears when it was not renewed for so long; mode: merge: each row by itself."},
+        {.name = "keep_previous",
+         .kind = OptionKind::duration,
+         .default_value = keep_by_default,
+         .help = "How long the generation before stays for `headrace rollback`; 0s: not at all."}};
 }
 
 }  // namespace
 
 pipeline::SinkType type(redis::Options cache) {
-    using pipeline::OptionKind;
     return {
         .name = "redis",
-        .help = "Publishes the result under one Redis key, swapped whole.",
-        .options =
-            {{.name = "as",
-              .kind = OptionKind::choice,
-              .default_value = "json",
-              .help = "How the rows lie in Redis.",
-              .choices = {"json", "list", "hash", "set", "zset"}},
-             {.name = "key", .help = "The key that readers use; default cache:<pipeline>."},
-             {.name = "field",
-              .help = "as: hash. The column whose value is the hash field.",
-              .needed_for = {"as", {"hash"}}},
-             {.name = "member",
-              .help = "as: set and zset. The column whose values are the members.",
-              .needed_for = {"as", {"set", "zset"}}},
-             {.name = "score", .help = "as: zset. The column with the score.", .needed_for = {"as", {"zset"}}},
-             {.name = "chunk_rows",
-              .kind = OptionKind::integer,
-              .default_value = "1000",
-              .help = "as: list. Rows per list element."},
-             {.name = "ttl",
-              .kind = OptionKind::duration,
-              .help = "The output disappears when it was not renewed for so long."}},
+        .help = "Publishes the result in Redis, swapped whole.",
+        .options = option_specs(),
         .needs_credential = false,
         .make = [cache = std::move(cache)](
                     const Definition& definition, const Part& part, const pipeline::Credential* credential
                 ) { return make(cache, definition, part, credential); },
-        .output_name = [](const Definition& definition,
-                          const Part& part) { return "redis:" + key_of(definition, part); },
+        .output_name = output_name,
     };
 }
 

@@ -6,6 +6,7 @@
 //   as: hash   `field` column → JSON of the row (the last row of a field wins)
 //   as: set    members of the `member` column
 //   as: zset   `member` column with the number in the `score` column
+//   as: keys   one key per row (keys_sink.hpp)
 #pragma once
 
 #include "pipeline/registry.hpp"

@@ -162,7 +162,10 @@ Error to_error(const ServerException& e, int http_status, bool late) {
     }
     const bool passing = http_status == 408 || http_status == 429 || http_status >= 500;
     return Error(passing ? ErrorKind::transient : ErrorKind::permanent, "source.unavailable", message)
-        .with_hint(passing ? "It is tried again by itself." : "Is this the address of ClickHouse's HTTP interface?");
+        .with_hint(
+            passing ? "ClickHouse or a proxy before it is overloaded or restarts."
+                    : "Is this the address of ClickHouse's HTTP interface?"
+        );
 }
 
 }  // namespace headrace::source::clickhouse

@@ -4,7 +4,7 @@ import { orderChanges, pipelineLook, runLook, troubleFirst } from './status';
 import type { Pipeline, Run, RunProgress, Step } from './types';
 
 const base: Run = {
-  id: 'r1', pipeline: 'p', state: 'running', trigger: { kind: 'schedule', by: null }, attempt: 1, maxAttempts: 3, crashCount: 0, cancelRequested: false,
+  id: 'r1', pipeline: 'p', state: 'running', trigger: { kind: 'schedule', by: null }, attempt: 1, tries: 1, maxAttempts: 3, crashCount: 0, cancelRequested: false,
   queuedAt: '2026-11-21T18:00:00.000Z', startedAt: '2026-11-21T18:00:01.000Z', finishedAt: null, durationMs: null,
   rowsRead: 100, rowsWritten: 90, rowsRejected: 2, rowsFiltered: 3, bytesRead: 1, bytesWritten: 1, worker: 'w',
 };

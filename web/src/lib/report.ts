@@ -9,7 +9,7 @@ export function report(run: RunDetail, lines: LogLine[], address: string, versio
     `### ${run.pipeline}: run ${run.id} ${runLook(run).word}`,
     '',
     `- ${address}`,
-    `- ${run.trigger.kind}${run.trigger.by ? ` by ${run.trigger.by}` : ''}, queued ${full(run.queuedAt)}, took ${duration(run.durationMs)}, attempt ${run.attempt} of ${run.maxAttempts}, worker ${run.worker ?? '–'}`,
+    `- ${run.trigger.kind}${run.trigger.by ? ` by ${run.trigger.by}` : ''}, queued ${full(run.queuedAt)}, took ${duration(run.durationMs)}, try ${run.tries} of ${run.maxAttempts}, worker ${run.worker ?? '–'}`,
     `- rows read ${exact(run.rowsRead)}, written ${exact(run.rowsWritten)}, rejected ${exact(run.rowsRejected)}, filtered ${exact(run.rowsFiltered)}; ${bytes(run.bytesRead)} read`,
     `- definition version ${run.definitionVersion}${version ? `, Headrace ${version}` : ''}`,
     ...(e ? ['', `**${e.code}** (${e.kind}${e.step ? `, step ${e.step}` : ''}): ${e.message}`, '', ...e.context.map((c, i) => `${i + 1}. ${c}`), ...(e.hint ? ['', `Hint: ${e.hint}`] : [])] : []),

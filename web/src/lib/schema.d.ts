@@ -683,7 +683,7 @@ export interface components {
         /** @enum {string} */
         RunState: "queued" | "running" | "committed" | "succeeded" | "failed" | "cancelled" | "superseded" | "quarantined" | "skipped";
         /** @enum {string} */
-        TriggerKind: "schedule" | "manual" | "api" | "retry" | "queue" | "republish";
+        TriggerKind: "schedule" | "manual" | "api" | "retry" | "queue" | "republish" | "rollback";
         Trigger: {
             kind: components["schemas"]["TriggerKind"];
             /** @description User or token name; null for the scheduler */
@@ -730,6 +730,8 @@ export interface components {
             slot?: string;
             /** @description 0 before the first attempt */
             attempt: number;
+            /** @description Attempts that count against maxAttempts: not those whose worker died or was stopped */
+            tries: number;
             maxAttempts: number;
             /** @description Attempts whose worker died */
             crashCount: number;
