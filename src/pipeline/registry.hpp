@@ -52,7 +52,11 @@ struct SinkType {
     // `credential` is null when none is named.
     std::function<std::unique_ptr<Sink>(const Definition&, const Part&, const Credential*)> make;
     // Name of the output, unique within the pipeline, e.g. "redis:cache:ch.top_dests".
+    // Throws pipeline.invalid for options that do not go together: the parser reports it with the sink's place.
     std::function<std::string(const Definition&, const Part&)> output_name;
+    // Its outputs are part of the decision and cannot be lost without it: a run that only publishes again leaves them
+    // out.
+    bool in_ledger = false;
 };
 
 struct TransformType {

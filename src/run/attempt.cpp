@@ -263,7 +263,7 @@ Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
     for (bool known = false; !known;) {
         try {
             auto db = services_.db.take(stop_.token());
-            decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_);
+            decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_, deadline_);
             known = true;
         } catch (const postgres::CommitUnknown& e) {
             log("warn",

@@ -8,6 +8,7 @@
 #include "run/epoch.hpp"
 #include "run/ledger.hpp"
 #include "run/publisher.hpp"
+#include "run/staging_sweep.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -29,6 +30,8 @@ constexpr std::string_view finished_commits =
     "and not exists"
     " (select 1 from etl_outputs o where o.run_id = r.run_id and not o.published)";
 
+constexpr auto staging_interval = std::chrono::minutes(1);
+
 }  // namespace
 
 struct Reconciler::State {
@@ -41,6 +44,7 @@ struct Reconciler::State {
     bool poked = false;
     std::optional<postgres::Connection> db;
     std::optional<redis::Connection> cache;
+    Deadline staging_again = Deadline::in(milliseconds(0));
     std::thread thread;
 
     State(Options o, JournalWriter& j)
@@ -69,6 +73,10 @@ struct Reconciler::State {
         part("publish", [&] { publish_overdue(); });
         part("outputs", [&] { heal_outputs(); });
         part("finish", [&] { finish_committed(); });
+        if (staging_again.passed()) {
+            part("staging", [&] { drop_orphans(); });
+            staging_again = Deadline::in(staging_interval);
+        }
     }
 
     template <class Body>
@@ -196,6 +204,12 @@ struct Reconciler::State {
             if (e.code() != "run.already_active" && e.code() != "pipeline.not_found") {
                 throw;
             }
+        }
+    }
+
+    void drop_orphans() {
+        for (const auto& name : sweep_staging(*db)) {
+            log::info("staging of a dead attempt dropped", {{"table", name}});
         }
     }
 
