@@ -1,7 +1,9 @@
-// ClickHouse → Redis: Headrace, a Node worker and the floors of both servers, all in one run, on the same rows. Then peak RSS
-// by rows, time from start to ready, idle RSS, and the encoder and decoder alone.
+// ClickHouse → Redis: Headrace, a Node worker and the floors of both servers, all in one run, on the same rows. ClickHouse →
+// Postgres beside psql's COPY of the same rows. Then peak RSS by rows, time from start to ready, idle RSS, and the encoder and
+// decoder alone.
 //   node bench/etl/run.mjs [--rows 1000000] [--repeat 5] [--memory 100000,1000000,10000000] [--build build/release]
-//                          [--out docs/benchmarks.md]      (--repeat 0 leaves the comparison out, --memory '' the memory)
+//                          [--sink redis,postgres] [--out docs/benchmarks.md]
+//                          (--repeat 0 leaves the comparisons out, --memory '' the memory, --rest no the last sections)
 // The worker under test has core 0; Redis, Postgres and ClickHouse have core 1. Medians; ratios are between medians.
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
@@ -16,7 +18,8 @@ import { Servers, cpuOf, status } from './servers.mjs';
 const { values: options } = parseArgs({ options: {
   rows: { type: 'string', default: '1000000' }, repeat: { type: 'string', default: '5' },
   build: { type: 'string', default: 'build/release' }, out: { type: 'string' },
-  memory: { type: 'string', default: '100000,1000000,10000000' },
+  memory: { type: 'string', default: '100000,1000000,10000000' }, sink: { type: 'string', default: 'redis,postgres' },
+  rest: { type: 'string', default: 'yes' },
 } });
 const rows = Number(options.rows), repeat = Number(options.repeat), binary = resolve(options.build, 'headrace');
 const columns = 'user_id, email, city, segment, orders, revenue, is_active, last_seen';
@@ -105,8 +108,12 @@ let defined = 0;
 function definePipeline(sink, n) {
   const name = `bench.${sink}${++defined}`;
   for (const old of readdirSync(folder)) rmSync(join(folder, old));
-  const as = sink === 'list' ? 'as: list, chunk_rows: 1000' : 'as: hash, field: user_id';
-  writeFileSync(join(folder, `${name}.yaml`), `version: 1\nname: ${name}\nsource:\n  type: clickhouse\n  credential: ch\n  query: ${query(n)}\nsinks:\n  - { type: redis, key: bench, ${as} }\nretry: { attempts: 1, backoff: 1s, max: 1s }\ntimeout: 30m\n`);
+  const to = {
+    list: 'type: redis, key: bench, as: list, chunk_rows: 1000', hash: 'type: redis, key: bench, as: hash, field: user_id',
+    replace: 'type: postgres, table: bench_replace, key: user_id', merge: 'type: postgres, table: bench_merge, mode: merge, key: user_id',
+    append: 'type: postgres, table: bench_append, mode: append',
+  }[sink];
+  writeFileSync(join(folder, `${name}.yaml`), `version: 1\nname: ${name}\nsource:\n  type: clickhouse\n  credential: ch\n  query: ${query(n)}\nsinks:\n  - { ${to} }\nretry: { attempts: 1, backoff: 1s, max: 1s }\ntimeout: 30m\n`);
   return name;
 }
 
@@ -209,10 +216,11 @@ async function main() {
   headrace('migrate');
   execFileSync(binary, ['credential', 'set', 'ch', '--kind', 'clickhouse', '-s', `url=${servers.chUrl}`, '-s', 'user=default', '--host', `127.0.0.1:${servers.chPort}`], { env, input: '\n' });
   const sections = [];
-  const rest = await idle(); // first: the servers have nothing else to do yet
-  if (repeat > 0) sections.push(await compare());
+  const rest = options.rest === 'yes' ? await idle() : ''; // first: the servers have nothing else to do yet
+  if (repeat > 0 && options.sink.includes('redis')) sections.push(await compare());
+  if (repeat > 0 && options.sink.includes('postgres')) sections.push(await tables());
   if (options.memory) sections.push(await memory());
-  sections.push(rest, codecs());
+  if (rest) sections.push(rest, codecs());
   const text = `${heading((await servers.sql('SELECT version()')).trim())}\n${sections.join('\n')}`;
   console.log(text);
   if (options.out) writeFileSync(options.out, text);
@@ -232,6 +240,70 @@ async function compare() {
     console.error(`round ${i + 1} of ${repeat}`);
   }
   return report(all, files);
+}
+
+// The floor is what psql does with a ready-made file of the same rows and a table with the same columns and key. ClickHouse
+// shares core 0 with the worker here, so that Postgres has core 1 for itself in every line.
+async function tables() {
+  servers.pin('clickhouse', 0);
+  const file = join(servers.dir, 'rows.copy');
+  await headraceRun('replace');
+  await headraceRun('merge');
+  await headraceRun('append');
+  psql(`\\copy bench_replace to '${file}' (format binary)`);
+  psql('create table floor (like bench_replace including all)');
+  psql('create table floor_bare (like bench_append including all)');
+  const copy = (table) => ({ seconds: timed(`psql '${servers.pgUrl}' -c "\\copy ${table} from '${file}' (format binary)"`) });
+  const clean = (...statements) => { for (const text of [...statements, 'checkpoint']) psql(text); };
+  const all = { floor: [], floorBare: [], replace: [], append: [], insert: [], same: [], update: [] };
+  for (let i = 0; i < repeat; i++) {
+    clean('truncate floor');
+    all.floor.push(copy('floor'));
+    clean('truncate floor_bare');
+    all.floorBare.push(copy('floor_bare'));
+    clean('truncate floor', 'truncate floor_bare');
+    all.replace.push(await headraceRun('replace'));
+    clean('truncate bench_append');
+    all.append.push(await headraceRun('append'));
+    clean('truncate bench_merge', 'truncate bench_append');
+    all.insert.push(await headraceRun('merge'));
+    clean('vacuum bench_merge');
+    all.same.push(await headraceRun('merge'));
+    clean('update bench_merge set orders = -1', 'vacuum full bench_merge');
+    all.update.push(await headraceRun('merge'));
+    console.error(`postgres: round ${i + 1} of ${repeat}`);
+  }
+  const changed = Number(psql('select count(*) from bench_merge where orders < 0'));
+  if (changed !== 0 || Number(psql('select count(*) from bench_replace')) !== rows) throw new Error('the tables are not what was written');
+  servers.pin('clickhouse', 1);
+  const speed = (name) => rows / median(all[name].map((r) => r.seconds));
+  const line = (title, name) => {
+    const seconds = all[name].map((r) => r.seconds), pick = (key) => median(all[name].map((r) => r[key] ?? NaN));
+    return `| ${title} | ${Math.round(speed(name)).toLocaleString('en')} (${Math.round(rows / Math.max(...seconds) / 1000)}k..${Math.round(rows / Math.min(...seconds) / 1000)}k) | ${Number.isNaN(pick('cpu')) ? '' : (pick('cpu') / rows * 1e6).toFixed(2)} | ${Number.isNaN(pick('rss')) ? '' : pick('rss').toFixed(0)} |`;
+  };
+  const share = (name, floor) => `${(speed(name) / speed(floor) * 100).toFixed(0)} %`;
+  return `## ClickHouse → Postgres
+
+The same rows, ${repeat} rounds, medians (slowest..fastest). ClickHouse runs on the worker's core here, Postgres alone on the other one. A numeric(20)
+primary key. The whole run as its history shows it, with the decision's synchronous COMMIT; for a replaced table also ANALYZE.
+
+| | rows/s | CPU-s per million rows | peak RSS MiB |
+| --- | --- | --- | --- |
+${line('Headrace, replace (swap, with key)', 'replace')}
+${line('Headrace, append', 'append')}
+${line('Headrace, merge into an empty table', 'insert')}
+${line('Headrace, merge, every row the same', 'same')}
+${line('Headrace, merge, every row changed', 'update')}
+${line('floor: psql COPY BINARY from a file, with the key', 'floor')}
+${line('floor: psql COPY BINARY from a file, without a key', 'floorBare')}
+
+| ratio | value |
+| --- | --- |
+| replace / COPY with the key | ${share('replace', 'floor')} |
+| append / COPY without a key | ${share('append', 'floorBare')} |
+| merge into an empty table / COPY with the key | ${share('insert', 'floor')} |
+| merge, every row changed / COPY with the key | ${share('update', 'floor')} |
+`;
 }
 
 function heading(clickhouseVersion) {

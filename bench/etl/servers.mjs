@@ -20,6 +20,7 @@ async function until(what, check) {
 export class Servers {
   dir = mkdtempSync(join(tmpdir(), 'headrace-bench-'));
   children = [];
+  pids = {};
 
   constructor(core) { this.core = core; chmodSync(this.dir, 0o755); }
 
@@ -27,6 +28,7 @@ export class Servers {
     const log = openSync(join(this.dir, `${name}.log`), 'a');
     const child = spawn('taskset', ['-c', String(this.core), ...args], { stdio: ['ignore', log, log], ...options });
     this.children.push(child);
+    this.pids[name] = child.pid;
     return child.pid;
   }
 
@@ -66,6 +68,9 @@ export class Servers {
     this.chUrl = `http://127.0.0.1:${this.chPort}`;
     await until('clickhouse', async () => (await fetch(`${this.chUrl}/ping`)).ok);
   }
+
+  // Moves a server, with its threads, to another core.
+  pin(name, core) { execFileSync('taskset', ['-acp', String(core), String(this.pids[name])], { stdio: 'pipe' }); }
 
   async sql(text) {
     const reply = await fetch(this.chUrl, { method: 'POST', body: text });

@@ -29,7 +29,7 @@ Context Context::load() {
     context.db.url = config.database_url;
     context.queue_redis = redis::parse_redis_url(config.redis_url);
     context.cache_redis = redis::parse_redis_url(config.cache_redis_url);
-    context.registry = make_registry(context.cache_redis);
+    context.registry = make_registry(context.cache_redis, context.db);
     return context;
 }
 

@@ -123,7 +123,7 @@ std::string await_address(const std::string& file, ChildProcess& api, const std:
 // Loads the files before anything runs, and shows what is wrong with them where the user looks.
 void load_pipelines(const DevStack& stack, const std::string& folder) {
     auto db = postgres::Connection::connect({.url = stack.database_url()});
-    const auto registry = make_registry({});
+    const auto registry = make_registry({}, {});
     const auto files = pipeline::load_folder(folder, registry);
     std::size_t bad = 0;
     for (const auto& file : files) {

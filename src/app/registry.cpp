@@ -1,13 +1,14 @@
 #include "app/registry.hpp"
 
 #include "check/checks.hpp"
+#include "sink/postgres/postgres_sink.hpp"
 #include "sink/redis/redis_sink.hpp"
 #include "source/clickhouse/clickhouse.hpp"
 #include "transform/transforms.hpp"
 
 namespace headrace::app {
 
-pipeline::Registry make_registry(const redis::Options& cache) {
+pipeline::Registry make_registry(const redis::Options& cache, const postgres::ConnectOptions& db) {
     pipeline::Registry registry;
     registry.add(source::clickhouse::type());
     for (auto& type : transform::types()) {
@@ -17,6 +18,7 @@ pipeline::Registry make_registry(const redis::Options& cache) {
         registry.add(std::move(type));
     }
     registry.add(sink::redis_sink::type(cache));
+    registry.add(sink::postgres_sink::type(db));
     return registry;
 }
 

@@ -2,11 +2,12 @@
 #pragma once
 
 #include "pipeline/registry.hpp"
+#include "postgres/connection.hpp"
 #include "redis/options.hpp"
 
 namespace headrace::app {
 
-// `cache`: where redis sinks write.
-pipeline::Registry make_registry(const redis::Options& cache);
+// `cache`: where redis sinks write; `db`: where postgres sinks write. Neither is connected to before a run.
+pipeline::Registry make_registry(const redis::Options& cache, const postgres::ConnectOptions& db);
 
 }  // namespace headrace::app

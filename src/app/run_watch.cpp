@@ -12,9 +12,11 @@ RunView view_run(postgres::Connection& db, std::string_view run_id) {
         " coalesce(error->>'code' || ': ' || (error->>'message') || coalesce(nullif(E'\n  ' || (error->>'hint'), E'\n  "
         "'), ''),"
         "          reason, '') as problem,"
-        " coalesce((select string_agg(k->>'live', ', ' order by o.output_id) from etl_outputs o, "
-        "jsonb_array_elements(o.manifest->'keys') k"
-        "           where o.run_id = r.run_id), '') as outputs from etl_runs r where run_id = $1",
+        " coalesce((select string_agg(coalesce(k->>'live', substr(o.name, strpos(o.name, ':') + 1)), ', ' order by "
+        "o.output_id) from etl_outputs o"
+        "           left join lateral jsonb_array_elements(o.manifest->'keys') k on true where o.run_id = r.run_id), "
+        "'')"
+        " as outputs from etl_runs r where run_id = $1",
         {run_id}
     );
     if (row.empty()) {

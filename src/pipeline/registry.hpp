@@ -2,6 +2,7 @@
 // checks of a pipeline file, the JSON Schema for editors and the tables in docs/pipelines.md.
 #pragma once
 
+#include "base/error.hpp"
 #include "base/secret.hpp"
 #include "pipeline/definition.hpp"
 #include "pipeline/sink.hpp"
@@ -59,7 +60,11 @@ struct SinkType {
     // `credential` is null when none is named.
     std::function<std::unique_ptr<Sink>(const Definition&, const Part&, const Credential*)> make;
     // Name of the output, unique within the pipeline, e.g. "redis:cache:ch.top_dests".
+    // Throws pipeline.invalid for options that do not go together: the parser reports it with the sink's place.
     std::function<std::string(const Definition&, const Part&)> output_name;
+    // Its outputs are part of the decision and cannot be lost without it: a run that only publishes again leaves them
+    // out.
+    bool in_ledger = false;
 };
 
 struct TransformType {
@@ -75,6 +80,19 @@ struct CheckType {
     std::vector<OptionSpec> options;
     std::function<std::unique_ptr<Check>(const Part&)> make;
 };
+
+// For a definition that was checked against this registry; throws pipeline.invalid when this program is older than it.
+template <class Type>
+const Type& find_type(const std::vector<Type>& types, std::string_view name) {
+    for (const auto& type : types) {
+        if (type.name == name) {
+            return type;
+        }
+    }
+    throw Error(
+        ErrorKind::invalid, "pipeline.invalid", "this program does not know the type `" + std::string(name) + "`"
+    );
+}
 
 class Registry {
 public:

@@ -1,5 +1,6 @@
-// Where rows go. Nothing that a sink does before publish() is visible to readers; publish happens elsewhere
-// (run/publisher) from the manifest that seal() returned, by any process, any number of times.
+// Where rows go. Nothing that a sink does is visible to readers before the decision. What is in the ledger's database
+// becomes visible with it (Manifest::statements); the rest is published after it, elsewhere (run/publisher), from the
+// manifest that seal() returned, by any process, any number of times.
 #pragma once
 
 #include "base/deadline.hpp"
@@ -42,7 +43,10 @@ enum class Form {
 
 // What the decision stores and the publisher needs.
 struct Manifest {
-    std::vector<StagedKey> keys;  // one, or none of an output that is not in Redis
+    std::vector<StagedKey> keys;  // one, or none: nothing is left to publish after the decision
+    // SQL that the decision runs in its transaction, in order, last of all; not stored. It leaves no staging behind.
+    // SQLSTATE 40001 from it means: make the attempt again.
+    std::vector<std::string> statements;
     std::uint64_t rows = 0;
     std::uint64_t bytes = 0;  // as staged
     std::string schema_hash;

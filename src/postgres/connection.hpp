@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/stop.hpp"
 #include "base/time.hpp"
+#include "postgres/errors.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -102,45 +103,33 @@ public:
     // postgres.conflict (40001, 40P01, 55P03: transient), postgres.disk_full, postgres.connect when the link broke.
     Result exec(std::string_view sql, std::initializer_list<Param> params = {});
     Result exec(std::string_view sql, const std::vector<Param>& params);
+    // One statement that may take longer than the usual statement_timeout; the caller has raised that of the server.
+    // Here and in the next two the wait ends 5 s after the deadline, so that the run's stop, which names the limit,
+    // comes first.
+    Result exec_until(Deadline deadline, std::string_view sql);
     // Several statements without parameters (migrations).
     void script(std::string_view sql);
 
+    // Rows of `exec("copy … from stdin")`, in any pieces. Waits while the server takes no more; a stop makes it give
+    // up. Throws the server's refusal as soon as it is there. Nothing but put_copy and end_copy may be called in
+    // between.
+    void put_copy(std::string_view bytes, Deadline deadline);
+    std::uint64_t end_copy(Deadline deadline);  // rows that the server took
+
     // BEGIN, body, COMMIT; any exception rolls back. A conflict is tried again, at most 5 times, with jitter:
     // the body must have no effect outside the transaction. Inside another transaction it only runs the body.
-    // A COMMIT whose answer is lost throws CommitUnknown (below): ask the database what became of it.
+    // A COMMIT whose answer is lost throws CommitUnknown: ask the database what became of it.
     void transaction(const std::function<void(Connection&)>& body);
 
     bool broken() const;
     int fd() const;
     int backend_pid() const;
     void set_stop(StopToken stop);
-    std::string quote_identifier(std::string_view name) const;
 
 private:
-    struct Impl;
+    struct Impl;  // postgres/connection_impl.hpp
     explicit Connection(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
-};
-
-// The link broke after COMMIT was sent: it may have happened.
-class CommitUnknown : public Error {
-public:
-    explicit CommitUnknown(std::string message) : Error(ErrorKind::transient, "postgres.connect", std::move(message)) {}
-};
-
-// A server's refusal with its SQLSTATE ("23505").
-class SqlError : public Error {
-public:
-    SqlError(ErrorKind kind, std::string_view code, std::string message, std::string state, std::string constraint)
-        : Error(kind, code, std::move(message)), state_(std::move(state)), constraint_(std::move(constraint)) {}
-
-    const std::string& state() const { return state_; }
-
-    const std::string& constraint() const { return constraint_; }
-
-private:
-    std::string state_;
-    std::string constraint_;
 };
 
 }  // namespace headrace::postgres

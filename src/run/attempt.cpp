@@ -12,18 +12,6 @@
 namespace headrace::run {
 namespace {
 
-// The definition was checked against this registry when it was parsed.
-template <class Type>
-const Type& find_type(const std::vector<Type>& types, std::string_view name) {
-    const auto it = std::find_if(types.begin(), types.end(), [&](const Type& t) { return t.name == name; });
-    if (it == types.end()) {
-        throw Error(
-            ErrorKind::invalid, "pipeline.invalid", fmt::format("this worker does not know the type `{}`", name)
-        );
-    }
-    return *it;
-}
-
 // Declared columns are a contract: names, order and kinds must be those of the source.
 void check_contract(const std::vector<data::Field>& declared, const data::Schema& actual) {
     if (declared.empty()) {
@@ -84,7 +72,7 @@ private:
 std::vector<OutputSpec> output_specs(const pipeline::Registry& registry, const pipeline::Definition& definition) {
     std::vector<OutputSpec> specs;
     for (const auto& part : definition.sinks) {
-        specs.push_back({find_type(registry.sinks(), part.type).output_name(definition, part), part.type});
+        specs.push_back({pipeline::find_type(registry.sinks(), part.type).output_name(definition, part), part.type});
     }
     return specs;
 }
@@ -144,13 +132,13 @@ void Attempt::resolve() {
         services_.redactor->add(source_credential_.secret);
     }
     for (const auto& part : definition_.transforms) {
-        transforms_.push_back(find_type(services_.registry.transforms(), part.type).make(part));
+        transforms_.push_back(pipeline::find_type(services_.registry.transforms(), part.type).make(part));
     }
     for (const auto& part : definition_.checks) {
-        checks_.push_back(find_type(services_.registry.checks(), part.type).make(part));
+        checks_.push_back(pipeline::find_type(services_.registry.checks(), part.type).make(part));
     }
     for (const auto& part : definition_.sinks) {
-        const auto& type = find_type(services_.registry.sinks(), part.type);
+        const auto& type = pipeline::find_type(services_.registry.sinks(), part.type);
         if (part.credential.empty()) {
             sinks_.push_back(type.make(definition_, part, nullptr));
         } else {
@@ -162,7 +150,7 @@ void Attempt::resolve() {
 }
 
 void Attempt::read_and_stage() {
-    const auto& source_type = find_type(services_.registry.sources(), definition_.source.type);
+    const auto& source_type = pipeline::find_type(services_.registry.sources(), definition_.source.type);
     const pipeline::SourceContext context{
         .stop = stop_.token(),
         .deadline = deadline_,
@@ -293,7 +281,7 @@ Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
     for (bool known = false; !known;) {
         try {
             auto db = services_.db.take(stop_.token());
-            decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_);
+            decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_, deadline_);
             known = true;
         } catch (const postgres::CommitUnknown& e) {
             log("warn",

@@ -91,6 +91,7 @@ std::string summary_json(const Definition& definition) {
             one["as"] = sink.options.get("as", "json");
             one["key"] = sink.options.get("key", "cache:" + definition.name);
         } else if (sink.options.has("table")) {
+            one["as"] = sink.options.get("mode");
             one["table"] = sink.options.get("table");
         }
         if (!sink.credential.empty()) {

@@ -11,6 +11,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace headrace::run {
 namespace {
 
@@ -54,6 +56,9 @@ public:
             return refuse(Error(ErrorKind::invalid, "pipeline.invalid", parsed.problems.front().text()));
         }
         definition_ = std::move(parsed.definition);
+        if (head_.trigger == "republish") {
+            leave_out_ledger_sinks();
+        }
         {
             auto db = services_.db.take();
             claim_ = claim(
@@ -79,6 +84,16 @@ public:
     }
 
 private:
+    // Redis lost an output; what the ledger's database holds it has, and appending it again would double it.
+    void leave_out_ledger_sinks() {
+        std::erase_if(definition_.sinks, [&](const pipeline::Part& part) {
+            const auto& types = services_.registry.sinks();
+            return std::any_of(types.begin(), types.end(), [&](const pipeline::SinkType& type) {
+                return type.name == part.type && type.in_ledger;
+            });
+        });
+    }
+
     Done refuse(const Error& error) {
         auto db = services_.db.take();
         fail_unclaimed(*db, head_.run_id, error);
@@ -186,8 +201,11 @@ private:
         }
         try {
             auto db = services_.db.take();
-            auto cache = redis::Connection::connect(services_.cache, job_stop_);
-            if (!publish_run(*db, cache, head_.run_id)) {
+            std::optional<redis::Connection> cache;
+            const auto connect = [&]() -> redis::Connection& {
+                return cache.emplace(redis::Connection::connect(services_.cache, job_stop_));
+            };
+            if (!publish_run(*db, connect, head_.run_id)) {
                 throw Error(
                     ErrorKind::transient,
                     "redis.command",

@@ -50,13 +50,16 @@ constexpr std::string_view insert_progress =
     " select run, attempt, at, rr, rw, br, bw from jsonb_to_recordset($1::jsonb)"
     " as x(run uuid, attempt int, at timestamptz, rr bigint, rw bigint, br bigint, bw bigint) on conflict do nothing";
 
-// Counters of a run that is still this attempt's; the final ones are written with the verdict.
+// Counters of a run that is still this attempt's; the final ones are written with the verdict. A run that is being
+// decided is locked, maybe for long, and left alone.
 constexpr std::string_view update_runs =
     "update etl_runs r set rows_read = x.rr, rows_written = x.rw, rows_rejected = x.rj, rows_filtered = x.rf, "
     "bytes_read = x.br,"
     " bytes_written = x.bw from jsonb_to_recordset($1::jsonb)"
     " as x(run uuid, aid uuid, rr bigint, rw bigint, rj bigint, rf bigint, br bigint, bw bigint)"
-    " where r.run_id = x.run and r.attempt_id = x.aid and r.state = 'running'";
+    " where r.run_id = x.run and r.attempt_id = x.aid and r.state = 'running' and r.run_id in (select l.run_id from"
+    "  etl_runs l where l.run_id in (select run from jsonb_to_recordset($1::jsonb) as y(run uuid)) for no key update"
+    "  skip locked)";
 
 // Taken out of the journals for one write.
 struct Bundle {

@@ -107,10 +107,16 @@ struct LeaseKeeper::State {
                 return true;
             }
             // A decided run keeps its attempt id until it is published: that is no loss.
+            // A decision may hold its run's row for long: it needs no lease meanwhile, and must not keep the others
+            // from theirs.
             const auto rows = db->exec(
-                "update etl_runs set lease_until = now() + $2 * interval '1 ms' where attempt_id = any($1::uuid[])"
-                " and state in ('running', 'committed', 'succeeded') returning attempt_id, cancel_requested and state "
-                "= 'running' as cancel",
+                "with mine as (select run_id, attempt_id, cancel_requested and state = 'running' as cancel from"
+                "  etl_runs where attempt_id = any($1::uuid[]) and state in ('running', 'committed', 'succeeded')),"
+                " free as (select r.run_id from etl_runs r join mine using (run_id) for no key update of r skip"
+                "  locked),"
+                " renewed as (update etl_runs r set lease_until = now() + $2 * interval '1 ms' from free where"
+                "  r.run_id = free.run_id)"
+                " select attempt_id, cancel from mine",
                 {postgres::Param::array(attempts), static_cast<std::int64_t>(options.lease.count())}
             );
             pass_on(attempts, rows);

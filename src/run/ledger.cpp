@@ -213,6 +213,24 @@ void write_counters(Connection& db, std::string_view run_id, const Counters& c) 
     );
 }
 
+// Last of all: they take locks on tables that others read. The run's row stays locked meanwhile, which lease, journal
+// and reaper step around.
+void run_statements(Connection& c, const std::vector<SealedOutput>& outputs, Deadline deadline) {
+    const bool any = std::any_of(outputs.begin(), outputs.end(), [](const SealedOutput& output) {
+        return !output.manifest.statements.empty();
+    });
+    if (!any) {
+        return;
+    }
+    // 0 is for ever: the deadline stops the attempt, and with it the statement.
+    c.exec("select set_config('lock_timeout', '5000', true), set_config('statement_timeout', '0', true)");
+    for (const auto& output : outputs) {
+        for (const auto& statement : output.manifest.statements) {
+            c.exec_until(deadline, statement);
+        }
+    }
+}
+
 }  // namespace
 
 std::string error_json(const Error& error, std::string_view step, std::int64_t log_seq) {
@@ -307,14 +325,17 @@ Decision decide(
     std::string_view attempt_id,
     const std::vector<SealedOutput>& outputs,
     const Counters& counters,
-    std::string_view proof
+    std::string_view proof,
+    Deadline deadline
 ) {
     auto decision = Decision::fenced;
     db.transaction([&](Connection& c) {
         decision = Decision::fenced;
         broken_twin::no_fence(c, run_id, attempt_id);
-        const auto run =
-            c.exec("select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for update", {run_id});
+        // NO KEY: log lines and steps of the run refer to this row, and can be written while statements run.
+        const auto run = c.exec(
+            "select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for no key update", {run_id}
+        );
         if (run.empty() || run.text(0, "state") != "running" || run.text(0, "attempt_id") != attempt_id) {
             return;
         }
@@ -341,7 +362,7 @@ Decision decide(
             const auto next = c.exec(
                 "update etl_outputs o set seq = o.seq + 1, epoch = m.epoch, run_id = $2, attempt_id = $3, manifest = "
                 "$4, payload = $5,"
-                " rows = $6, bytes = $7, schema_hash = $8, published = false, decided_at = now() from etl_meta m"
+                " rows = $6, bytes = $7, schema_hash = $8, published = $9, decided_at = now() from etl_meta m"
                 " where o.output_id = $1 returning o.seq, o.epoch",
                 {output.output_id,
                  run_id,
@@ -350,7 +371,8 @@ Decision decide(
                  m.payload.empty() ? Param(nullptr) : Param::bytes(m.payload),
                  m.rows,
                  m.bytes,
-                 m.schema_hash}
+                 m.schema_hash,
+                 m.keys.empty()}
             );
             c.exec(
                 "insert into etl_commits (run_id, output_id, epoch, seq, attempt_id, rows, bytes, manifest) values "
@@ -372,6 +394,7 @@ Decision decide(
             {run_id, attempt_id, proof}
         );
         write_counters(c, run_id, counters);
+        run_statements(c, outputs, deadline);
         decision = Decision::committed;
         HEADRACE_POINT("K10");
     });

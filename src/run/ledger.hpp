@@ -2,6 +2,7 @@
 // Functions take the caller's connection; none keeps state. Lock order everywhere: run row, then outputs by id.
 #pragma once
 
+#include "base/deadline.hpp"
 #include "base/error.hpp"
 #include "pipeline/sink.hpp"
 #include "postgres/connection.hpp"
@@ -99,15 +100,16 @@ Claim claim(
     milliseconds lease
 );
 
-// Transaction D. Throws postgres::CommitUnknown when the answer to COMMIT was lost: then ask `verdict` on a new
-// connection.
+// Transaction D, with the statements of the manifests, which may take until `deadline`. Throws postgres::CommitUnknown
+// when the answer to COMMIT was lost: then ask `verdict` on a new connection.
 Decision decide(
     postgres::Connection& db,
     std::string_view run_id,
     std::string_view attempt_id,
     const std::vector<SealedOutput>& outputs,
     const Counters& counters,
-    std::string_view proof
+    std::string_view proof,
+    Deadline deadline
 );
 
 // What became of a decision whose COMMIT was not answered: waits on the row lock until the old backend is gone.

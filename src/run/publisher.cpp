@@ -112,23 +112,32 @@ publish_output(Connection& db, redis::Connection& cache, std::int64_t output_id,
     return answer == Applied::applied ? PublishResult::applied : PublishResult::already;
 }
 
-bool publish_run(Connection& db, redis::Connection& cache, std::string_view run_id) {
+bool publish_run(Connection& db, const std::function<redis::Connection&()>& connect, std::string_view run_id) {
     const auto rows =
         db.exec("select output_id from etl_outputs where run_id = $1 and not published order by output_id", {run_id});
+    if (rows.empty()) {
+        // Everything of it is out (or a newer run's generation is): only the run's own state is missing.
+        acknowledge(db, 0, 0, run_id);
+        return true;
+    }
+    auto& cache = connect();
     bool all = true;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         all = publish_output(db, cache, rows.integer(i, "output_id")) != PublishResult::no_stage && all;
     }
-    if (rows.empty()) {
-        // Everything of it is out (or a newer run's generation is): only the run's own state is missing.
-        acknowledge(db, 0, 0, run_id);
-    }
     return all;
+}
+
+bool publish_run(Connection& db, redis::Connection& cache, std::string_view run_id) {
+    return publish_run(
+        db, [&]() -> redis::Connection& { return cache; }, run_id
+    );
 }
 
 std::vector<Stale> find_stale(Connection& db, redis::Connection& cache) {
     const auto rows = db.exec(fmt::format(
-        "select {} from etl_outputs o, etl_meta m where o.seq > 0 and not o.removed order by o.output_id",
+        "select {} from etl_outputs o, etl_meta m where o.seq > 0 and not o.removed and o.manifest->'keys' <> '[]'"
+        " order by o.output_id",
         generation_columns
     ));
     std::vector<Generation> outputs;

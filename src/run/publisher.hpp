@@ -9,6 +9,7 @@
 #include "run/publish_scripts.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,10 +35,12 @@ PublishResult publish_output(
     Deadline until = Deadline::never()
 );
 
-// All outputs of a run that are not published yet, ascending by id. True when none is left.
+// All outputs of a run that are not published yet, ascending by id. True when none is left. `connect` is called only
+// when there is something to publish.
+bool publish_run(postgres::Connection& db, const std::function<redis::Connection&()>& connect, std::string_view run_id);
 bool publish_run(postgres::Connection& db, redis::Connection& cache, std::string_view run_id);
 
-// Outputs whose live state in Redis is not what Postgres decided: one pipelined sweep over all of them.
+// Outputs whose live state in Redis is not what Postgres decided: one pipelined sweep over all that are in Redis.
 struct Stale {
     std::int64_t output_id = 0;
     bool lost = false;  // Redis says it has this generation, but a live key is missing

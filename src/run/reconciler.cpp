@@ -8,6 +8,7 @@
 #include "run/epoch.hpp"
 #include "run/ledger.hpp"
 #include "run/publisher.hpp"
+#include "run/staging_sweep.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -28,6 +29,8 @@ constexpr std::string_view finished_commits =
     "select run_id, pipeline from etl_runs r where state = 'committed' and committed_at < now() - interval '2 seconds' "
     "and not exists"
     " (select 1 from etl_outputs o where o.run_id = r.run_id and not o.published)";
+
+constexpr auto staging_interval = std::chrono::minutes(1);
 
 // Work on many rows in Redis goes on at the next sweep: dead workers must not wait for it.
 constexpr milliseconds patience{2'000};
@@ -58,6 +61,7 @@ struct Reconciler::State {
     bool poked = false;
     std::optional<postgres::Connection> db;
     std::optional<redis::Connection> cache;
+    Deadline staging_again = Deadline::in(milliseconds(0));
     std::thread thread;
 
     State(Options o, JournalWriter& j)
@@ -93,6 +97,10 @@ struct Reconciler::State {
         next("outputs", [&] { heal_outputs(); });
         next("finish", [&] { finish_committed(); });
         next("retire", [&] { retire_rows(*db, cache_connection(), Deadline::in(patience)); });
+        if (staging_again.passed()) {
+            next("staging", [&] { drop_orphans(); });
+            staging_again = Deadline::in(staging_interval);
+        }
     }
 
     template <class Body>
@@ -231,6 +239,12 @@ struct Reconciler::State {
             if (e.code() != "run.already_active" && e.code() != "pipeline.not_found") {
                 throw;
             }
+        }
+    }
+
+    void drop_orphans() {
+        for (const auto& name : sweep_staging(*db)) {
+            log::info("staging of a dead attempt dropped", {{"table", name}});
         }
     }
 

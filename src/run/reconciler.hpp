@@ -2,7 +2,8 @@
 // once:
 //   outbox rows → queue · runs of dead workers → queued again · queued runs without a job → sent again ·
 //   decided and unpublished outputs → published · outputs that Redis lost → published from Postgres, or by a new run ·
-//   committed runs without anything left to publish → succeeded · replaced and orphaned rows in Redis → removed.
+//   committed runs without anything left to publish → succeeded · replaced and orphaned rows in Redis → removed ·
+//   staging tables of dead attempts → dropped.
 #pragma once
 
 #include "bullmq/queue.hpp"

@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "pipeline/redis_space.hpp"
+#include "redis/script.hpp"
 #include "run/manifest.hpp"
 #include "run/publisher.hpp"
 
@@ -20,6 +21,13 @@ using postgres::Param;
 
 // So long nobody removes what a rollback is about to point at.
 constexpr std::string_view secured_ms = "3600000";
+// KEYS: registry, index. ARGV: generation, ms. The length of the index.
+constexpr std::string_view secure_text = R"lua(#!lua flags=allow-oom
+local t = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'XX', 'GT', t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[2], ARGV[1])
+return redis.call('LLEN', KEYS[2])
+)lua";
+
 constexpr std::uint64_t largest_payload = 4u << 20;
 
 struct Target {
@@ -39,10 +47,10 @@ bool secure(redis::Connection& cache, const pipeline::RedisSpace& space, const p
         cache.command({"PEXPIRE", staging, secured_ms, "GT"});
         return cache.command({"EXISTS", staging}).integer() == 1;
     }
-    const auto time = cache.command({"TIME"});
-    const auto until = std::to_string(time.at(0).integer() * 1000 + 3'600'000);
-    cache.command({"ZADD", space.registry(), "XX", "GT", until, manifest.generation});
-    return cache.command({"LLEN", staging}).integer() == static_cast<std::int64_t>(manifest.staged);
+    static const redis::Script script("secure", 2, secure_text);
+    const auto registry = space.registry();
+    const std::string_view args[] = {registry, staging, manifest.generation, secured_ms};
+    return redis::eval(cache, script, args).integer() == static_cast<std::int64_t>(manifest.staged);
 }
 
 // The generation that Redis keeps beside the live one, with what Postgres knows about it.

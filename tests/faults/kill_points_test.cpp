@@ -1,21 +1,26 @@
 // F01, F04: the worker is killed with SIGKILL at each point of the commit protocol while a run replaces a good output.
 // Another worker finishes the run; a reader that polls all the time never sees half a table, a mixture, or a step back.
 #include "support/stack.hpp"
+#include "support/table_reader.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 namespace headrace {
 namespace {
 
 using support::Stack;
+using support::TableReader;
 using support::TornReader;
 
 constexpr int table_rows = 3000;
+constexpr const char* outputs = "6";
 
 // Reaching the end: every output decided once for this run, all published, nothing left running.
 void expect_whole(Stack& stack, const std::string& run_id, int version) {
-    EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), "4");
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), outputs);
     EXPECT_EQ(stack.sql("select count(*) as x from etl_outputs where not published"), "0");
     EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where state in ('running', 'committed')"), "0");
     const auto seen = support::look_at(stack.get("cache:t"), table_rows);
@@ -27,6 +32,24 @@ void expect_whole(Stack& stack, const std::string& run_id, int version) {
     EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "rows"}).str(), std::to_string(table_rows));
     EXPECT_EQ(stack.redis().command({"TTL", "cache:t"}).integer(), -1)
         << "the staging's TTL must not reach the live key";
+    const auto whole = fmt::format("{} {} {} {}", table_rows, table_rows, version, version);
+    EXPECT_EQ(stack.sql("select concat_ws(' ', count(*), count(distinct id), min(v), max(v)) as x from out.t"), whole);
+    EXPECT_EQ(
+        stack.sql(
+            "select concat_ws(' ', count(*), count(distinct id), min(v), max(v)) as x from out.history where v = $1",
+            {version}
+        ),
+        whole
+    ) << "what is appended is there exactly once";
+}
+
+// Staging that a dead attempt left is younger than an hour: it is made older, and then swept.
+void expect_staging_swept(Stack& stack) {
+    stack.sql("update etl_attempts set started_at = started_at - interval '2 hours' returning 1 as x");
+    auto sweeper = stack.start_worker();
+    EXPECT_TRUE(stack.await([&] {
+        return stack.sql("select count(*) as x from pg_tables where schemaname = 'headrace_staging'") == "0";
+    })) << sweeper->log();
 }
 
 // A good generation 1, made by a worker that is stopped again.
@@ -44,7 +67,8 @@ TEST_P(KillPoint, F01_F04_anotherWorkerFinishesAndNobodySeesHalf) {
     Stack stack;
     make_first_generation(stack);
     TornReader reader(stack.redis_url(), "cache:t", table_rows);
-    ASSERT_TRUE(stack.await([&] { return reader.reads() > 0; }));
+    TableReader tables(stack.database_url(), table_rows);
+    ASSERT_TRUE(stack.await([&] { return reader.reads() > 0 && tables.reads() > 0; }));
     stack.set_version(2);
 
     auto doomed = stack.start_worker({{"HEADRACE_KILL_AT", GetParam()}});
@@ -56,14 +80,48 @@ TEST_P(KillPoint, F01_F04_anotherWorkerFinishesAndNobodySeesHalf) {
     EXPECT_TRUE(stack.await([&] { return reader.last_version() == 2; })) << "last seen: " << reader.last_version();
     expect_whole(stack, run_id, 2);
     EXPECT_EQ(reader.violation(), "");
+    EXPECT_EQ(tables.stop(), "");
+    EXPECT_GT(tables.reads(), 0);
+    heir->terminate(std::chrono::seconds(10));
+    expect_staging_swept(stack);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Protocol,
     KillPoint,
     testing::
-        Values("K1", "K2", "K3", "K4", "K5", "K6", "K7", "K8", "K10", "K11", "K12", "K13", "K14", "K15", "K16", "K17"),
-    [](const auto& info) { return std::string(info.param); }
+        // #5 and #6 are those of the postgres sinks (replace, append).
+    Values(
+        "K1",
+        "K2",
+        "K3",
+        "K4",
+        "K5",
+        "K6",
+        "K6#5",
+        "K6#6",
+        "K7",
+        "K7#5",
+        "K7#6",
+        "K8",
+        "K8#5",
+        "K8#6",
+        "K9",
+        "K9#2",
+        "K10",
+        "K11",
+        "K12",
+        "K13",
+        "K14",
+        "K15",
+        "K16",
+        "K17"
+    ),
+    [](const auto& info) {
+        std::string name(info.param);
+        std::replace(name.begin(), name.end(), '#', '_');
+        return name;
+    }
 );
 
 // K18: while the staging of a failed attempt is thrown away. The old output stays, the orphan dies by its TTL.
@@ -117,7 +175,7 @@ TEST(KillPoints, F09_K20_K21_slotRunsExactlyOnce) {
             ),
             "1"
         );
-        EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), "4");
+        EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), outputs);
     }
 }
 

@@ -428,6 +428,32 @@ TEST_F(RedisOutputs, RunThatWillNotFitIsRefusedBeforeItStages) {
     t.cache().command({"CONFIG", "SET", "maxmemory", "0"});
 }
 
+// Publishing frees memory: a full server must not refuse it, nor the clean-up after it, nor a rollback.
+TEST_F(RedisOutputs, F16_fullRedisStillPublishes) {
+    auto& t = start(
+        "  - { type: redis, as: hash, key: \"h\", field: id }\n"
+        "  - { type: redis, as: keys, key: \"d:{id}\", layout: direct }\n"
+        "  - { type: redis, as: keys, key: \"p:{id}\", layout: pointer }\n"
+        "  - { type: redis, as: keys, key: \"m:{id}\", mode: merge, sweep_after: 1h }\n"
+    );
+    ASSERT_EQ(t.publish(rows(0, 100, 1)), "succeeded");
+    ASSERT_EQ(t.decide(rows(0, 100, 2)), "committed");
+    t.cache().command({"CONFIG", "SET", "maxmemory", "1000000"});
+    EXPECT_EQ(t.cache().command_raw({"SET", "x", "y"}).error_text().substr(0, 3), "OOM");
+    EXPECT_TRUE(t.make_visible());
+    EXPECT_EQ(version_in(t.cache().command({"HGET", "h", "0"}).str()), 2);
+    EXPECT_EQ(version_in(t.get("d:99")), 2);
+    EXPECT_EQ(version_in(read("p:*", "p:99")), 2);
+    EXPECT_EQ(version_in(t.get("m:99")), 2);
+    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    t.retire();
+    for (const auto* output : {"h", "d:*", "p:*"}) {
+        roll_back(output);
+    }
+    EXPECT_EQ(version_in(read("p:*", "p:99")), 1);
+    t.cache().command({"CONFIG", "SET", "maxmemory", "0"});
+}
+
 // The rows after the first 64 MB: their number is not known before.
 TEST_F(RedisOutputs, RunThatGrowsTooLargeIsStoppedWhileItStages) {
     auto& t = start("  - { type: redis, as: keys, key: \"u:{id}\" }\n");

@@ -17,7 +17,7 @@ namespace headrace::support {
 SinkRun::SinkRun(const std::string& database_url, const std::string& cache_url, const std::string& sinks)
     : db_(postgres::Connection::connect({.url = database_url})),
       cache_(redis::Connection::connect(redis::parse_redis_url(cache_url), StopToken())),
-      registry_(app::make_registry(redis::parse_redis_url(cache_url))) {
+      registry_(app::make_registry(redis::parse_redis_url(cache_url), {.url = database_url})) {
     postgres::migrate(db_);
     auto parsed = pipeline::parse_definition(
         "version: 1\nname: t\nsource: { type: clickhouse, credential: c, query: \"SELECT 1\" }\nsinks:\n" + sinks,
@@ -64,7 +64,8 @@ std::string SinkRun::decide(const std::vector<data::Batch>& batches) {
     try {
         std::vector<run::SealedOutput> sealed;
         for (std::size_t i = 0; i < definition_.sinks.size(); ++i) {
-            sinks.push_back(registry_.sinks().front().make(definition_, definition_.sinks[i], nullptr));
+            sinks.push_back(pipeline::find_type(registry_.sinks(), definition_.sinks[i].type)
+                                .make(definition_, definition_.sinks[i], nullptr));
             sinks[i]->open(
                 {.stop = {},
                  .deadline = Deadline::never(),
@@ -85,7 +86,7 @@ std::string SinkRun::decide(const std::vector<data::Batch>& batches) {
         for (std::size_t i = 0; i < sinks.size(); ++i) {
             sealed.push_back({claim.outputs.at(i).id, sinks[i]->seal()});
         }
-        run::decide(db_, run_id_, claim.attempt_id, sealed, {}, "test");
+        run::decide(db_, run_id_, claim.attempt_id, sealed, {}, "test", Deadline::never());
         return "committed";
     } catch (const Error& e) {
         error_ = e.message();

@@ -69,6 +69,8 @@ sinks:
   - {{ type: redis, as: hash, key: "cache:t:hash", field: id }}
   - {{ type: redis, as: list, key: "cache:t:list", chunk_rows: 100 }}
   - {{ type: redis, as: zset, key: "cache:t:zset", member: name, score: id }}
+  - {{ type: postgres, table: out.t, key: id }}
+  - {{ type: postgres, table: out.history, mode: append }}
 retry: {{ attempts: 3, backoff: 100ms, max: 200ms }}
 timeout: 60s
 {})",

@@ -23,7 +23,8 @@ public:
     // Writes pipelines/<name>.yaml. `body` is everything below `name:`.
     void write_pipeline(const std::string& name, const std::string& body);
     // The pipeline most tests use: `rows` rows of (id, name, v), v from the one-row table `version`; published as json
-    // at cache:t, and as hash, list and zset at cache:t:hash, :list, :zset.
+    // at cache:t, as hash, list and zset at cache:t:hash, :list, :zset, in the table out.t (replaced), and added to the
+    // table out.history.
     void write_versioned_pipeline(int rows, const std::string& more = "");
     void set_version(int v);  // what the next read of the source gives
 

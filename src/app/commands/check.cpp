@@ -28,7 +28,7 @@ std::string defaults_beside(const std::string& file) {
 }
 
 int check(const std::vector<std::string>& files) {
-    const auto registry = make_registry({});
+    const auto registry = make_registry({}, {});
     std::vector<pipeline::ParseResult> results;
     if (files.empty()) {
         results = pipeline::load_folder(load_config().pipelines, registry);
@@ -58,7 +58,7 @@ void add_check(CLI::App& app, Run& chosen) {
     command->callback([&chosen, files, schema] {
         chosen = [files, schema] {
             if (*schema) {
-                fmt::print("{}", pipeline::json_schema(make_registry({})));
+                fmt::print("{}", pipeline::json_schema(make_registry({}, {})));
                 return 0;
             }
             return check(*files);

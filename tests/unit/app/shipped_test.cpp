@@ -20,7 +20,7 @@ std::string read(const std::filesystem::path& file) {
 }
 
 TEST(Shipped, PipelinesAreValid) {
-    const auto files = pipeline::load_folder((support::source_root() / "pipelines").string(), make_registry({}));
+    const auto files = pipeline::load_folder((support::source_root() / "pipelines").string(), make_registry({}, {}));
     EXPECT_FALSE(files.empty());
     for (const auto& file : files) {
         EXPECT_TRUE(file.ok()) << file.problems.front().text();
@@ -28,7 +28,7 @@ TEST(Shipped, PipelinesAreValid) {
 }
 
 TEST(Shipped, SchemaIsThatOfTheRegistry) {
-    EXPECT_EQ(read(support::source_root() / "pipelines/schema.json"), pipeline::json_schema(make_registry({})))
+    EXPECT_EQ(read(support::source_root() / "pipelines/schema.json"), pipeline::json_schema(make_registry({}, {})))
         << "renew it: headrace check --schema > pipelines/schema.json";
 }
 
@@ -37,7 +37,7 @@ TEST(Shipped, AnOptionThatAnotherNeedsIsMissedAtOnce) {
         const auto text =
             "version: 1\nname: p\nsource: { type: clickhouse, credential: c, query: SELECT 1 }\nsinks:\n  - " + sink +
             "\n";
-        const auto parsed = pipeline::parse_definition(text, "p.yaml", make_registry({}));
+        const auto parsed = pipeline::parse_definition(text, "p.yaml", make_registry({}, {}));
         return parsed.ok() ? std::string() : parsed.problems.front().text();
     };
     EXPECT_EQ(
