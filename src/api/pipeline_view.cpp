@@ -20,7 +20,9 @@ constexpr auto slot_grace =
 constexpr std::string_view select_head =
     "select p.*, coalesce(open.running, false) as running, open.waiting_since, ended.state as ended_state, "
     "good.finished_at as good_at,"
-    " ran.run_id is not null as ever_ran";
+    " ran.run_id is not null as ever_ran, (select json_build_object('column', w.cursor_column, 'value', w.value, 'at',"
+    " to_char(w.updated_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'), 'run', w.run_id)"
+    " from etl_watermarks w where w.pipeline = p.name and w.partition = '') as watermark";
 constexpr std::string_view select_recent = ", stats.recent, stats.p50, stats.p95";
 constexpr std::string_view select_from =
     " from etl_pipelines p"
@@ -139,6 +141,7 @@ PipelineRow row_of(const postgres::Result& rows, std::size_t i, bool with_recent
     row.ended_state = rows.text(i, "ended_state");
     row.good_at = rows.time(i, "good_at");
     row.ever_ran = rows.boolean(i, "ever_ran");
+    row.watermark = rows.text(i, "watermark");
     if (with_recent) {
         row.recent = rows.is_null(i, "recent") ? "[]" : std::string(rows.text(i, "recent"));
         row.p50_ms = integer_or_none(rows, i, "p50");
@@ -280,6 +283,9 @@ void write_pipeline(
     out.key("lastRun").raw(last_run.empty() ? std::string_view("null") : last_run);
     write_number_or_null(out, "p50Ms", row.p50_ms);
     write_number_or_null(out, "p95Ms", row.p95_ms);
+    if (!row.watermark.empty()) {
+        out.key("watermark").raw(row.watermark);
+    }
     out.key("version").number(row.version);
     if (definition) {
         out.key("definition").text(*definition);

@@ -32,6 +32,7 @@ struct PipelineRow {
     std::string ended_state;                 // of the last finished run that counts, "" = none
     std::optional<Timestamp> good_at;        // end of the last success
     bool ever_ran = false;                   // a run that is not merely skipped
+    std::string watermark;                   // JSON {column, value, at, run}, "" = none
     std::string recent;                      // JSON array of RunMini, oldest first; empty unless asked for
     std::optional<std::int64_t> p50_ms, p95_ms;
 };

@@ -39,6 +39,7 @@ constexpr std::array known = {
     Known{"pipeline.paused", 409},
     Known{"run.already_active", 409},
     Known{"run.not_cancellable", 409},
+    Known{"run.range", 422},
     Known{"run.not_found", 404},
     Known{"schedule.bad_cron", 422},
     Known{"schedule.bad_zone", 422},

@@ -14,7 +14,26 @@ namespace {
 struct Wish {
     std::optional<std::string> reason;
     bool force = false;
+    std::optional<run::Backfill> backfill;
 };
+
+std::optional<run::Backfill> read_backfill(Members& members) {
+    const auto* object = members.object("backfill");
+    if (object == nullptr) {
+        return std::nullopt;
+    }
+    Members ends(*object, members.pointer_of("backfill"));
+    run::Backfill out;
+    for (auto [name, value] : {std::pair{"from", &out.from}, std::pair{"to", &out.to}}) {
+        if (auto text = ends.text(name, 1024)) {
+            *value = std::move(*text);
+        } else if (!ends.has(name)) {
+            ends.wrong(name, "is missing");
+        }
+    }
+    members.add(ends.errors());
+    return out;
+}
 
 Wish read_wish(const net::Request& request) {
     const auto body = body_object(request, true);
@@ -22,6 +41,7 @@ Wish read_wish(const net::Request& request) {
     Wish out;
     out.reason = members.text("reason", 500);
     out.force = members.boolean("force").value_or(false);
+    out.backfill = read_backfill(members);
     members.done();
     if (out.reason && out.reason->empty()) {
         out.reason.reset();
@@ -98,7 +118,8 @@ net::Response trigger(Services& services, const Call& call) {
          .reason = wish.reason,
          .idempotency_key = std::nullopt,
          .retry_of = std::nullopt,
-         .forced = wish.force}
+         .forced = wish.force,
+         .backfill = wish.backfill}
     );
 }
 

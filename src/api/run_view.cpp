@@ -14,7 +14,8 @@ const std::string_view run_columns =
     "r.finished_at, r.available_at, "
     "r.rows_read,"
     " r.rows_written, r.rows_rejected, r.rows_filtered, r.bytes_read, r.bytes_written, r.worker, r.reason, r.error,"
-    " r.definition_version, (extract(epoch from r.finished_at - r.started_at) * 1000)::bigint as duration_ms";
+    " r.definition_version, r.backfill, r.cursor_range, (extract(epoch from r.finished_at - r.started_at) * "
+    "1000)::bigint as duration_ms";
 
 namespace {
 
@@ -68,6 +69,11 @@ void write_run_members(JsonWriter& json, const postgres::Result& rows, std::size
     }
     if (!rows.is_null(row, "error")) {
         json.key("error").raw(rows.text(row, "error"));
+    }
+    for (const auto& [name, column] : {std::pair{"backfill", "backfill"}, std::pair{"cursor", "cursor_range"}}) {
+        if (!rows.is_null(row, column)) {
+            json.key(name).raw(rows.text(row, column));
+        }
     }
     const auto available = rows.time(row, "available_at");
     if (available && rows.text(row, "state") == "queued" && rows.integer(row, "attempt") > 0) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "data/schema.hpp"
+#include "pipeline/incremental.hpp"
 #include "pipeline/rejects.hpp"
 #include "schedule/catchup.hpp"
 
@@ -69,6 +70,7 @@ struct Definition {
     bool enabled = true;
     std::optional<ScheduleSpec> schedule;
     Part source;
+    std::optional<IncrementalSpec> incremental;  // nullopt: every run reads everything
     // Contract: declared columns in order; empty = whatever the source gives.
     std::vector<data::Field> columns;
     std::vector<Part> transforms;

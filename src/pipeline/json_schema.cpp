@@ -27,6 +27,7 @@ public:
         schedule();
         json_.key("source");
         connector("Where the rows come from.", source_types(registry_), helps(registry_.sources()));
+        incremental();
         columns();
         json_.key("transform");
         steps(
@@ -254,6 +255,23 @@ private:
                 needed.push_back(spec.name);
             }
         }
+    }
+
+    void incremental() {
+        json_.key("incremental").open('{');
+        pair("type", "object");
+        pair("description", "Each run reads only the rows whose cursor column has grown since the last one.");
+        json_.key("properties").open('{').key("cursor");
+        simple("string", "The column that grows: an integer, a date, a timestamp or a string.");
+        json_.key("start").open('{');
+        texts("type", {"string", "integer"});
+        pair("description", "Where the first run begins; its form decides the kind of the cursor.");
+        json_.close('}').key("lag").open('{');
+        texts("type", {"string", "integer"});
+        pair("description", "So much before the last value is read again, for rows that come late: 10m, 2d, 1000.");
+        json_.close('}').close('}');
+        required({"cursor", "start"});
+        json_.key("additionalProperties").raw("false").close('}');
     }
 
     void columns() {

@@ -1,6 +1,7 @@
 #include "pipeline/parse.hpp"
 
 #include "base/error.hpp"
+#include "pipeline/parse_incremental.hpp"
 #include "pipeline/parse_parts.hpp"
 #include "pipeline/reader.hpp"
 #include "pipeline/secret_words.hpp"
@@ -29,6 +30,7 @@ constexpr std::string_view top_keys[] = {
     "enabled",
     "schedule",
     "source",
+    "incremental",
     "columns",
     "transform",
     "checks",
@@ -62,6 +64,8 @@ constexpr Elsewhere nested_keys[] = {
     {"query", "source"},
     {"credential", "source"},
     {"type", "source"},
+    {"cursor", "incremental"},
+    {"lag", "incremental"},
     {"min_rows", "checks"},
     {"max_drop", "checks"},
     {"key", "sinks"},
@@ -149,6 +153,9 @@ public:
         read_steps(root, "transform", parts, transform_types(registry_), out_.transforms);
         read_steps(root, "checks", parts, check_types(registry_), out_.checks);
         read_sinks(root, parts);
+        if (const auto* node = root.find("incremental")) {
+            read_incremental(problems_, *node, registry_, out_);
+        }
     }
 
     // retry, timeout, limits, owner, tags: also used for the defaults alone.

@@ -50,6 +50,7 @@ struct SourceType {
     std::vector<OptionSpec> options;
     bool needs_credential = true;
     std::function<std::unique_ptr<Source>(const Part&, const Credential&)> make;
+    bool incremental = false;  // it implements Source::restrict
 };
 
 struct SinkType {
@@ -65,6 +66,9 @@ struct SinkType {
     // Its outputs are part of the decision and cannot be lost without it: a run that only publishes again leaves them
     // out.
     bool in_ledger = false;
+    // Whether it may get a row again that it has already: what an incremental read gives, at its edge and within its
+    // lag. Null: never.
+    std::function<bool(const Part&)> takes_rows_again = {};
 };
 
 struct TransformType {

@@ -2,13 +2,16 @@
 #pragma once
 
 #include "base/deadline.hpp"
+#include "base/error.hpp"
 #include "base/stop.hpp"
 #include "data/batch.hpp"
+#include "pipeline/incremental.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace headrace::pipeline {
@@ -21,6 +24,7 @@ struct SourceContext {
     std::string attempt_id;                 // fresh per attempt
     // Writes a line to the run's log (level: debug, info, warn). Thread-safe.
     std::function<void(std::string_view level, std::string message)> log;
+    std::optional<CursorRange> range = std::nullopt;  // of an incremental read
 };
 
 // How a source knows that it has seen everything; shown in the run's history.
@@ -40,6 +44,10 @@ public:
     virtual ~Source() = default;  // also stops whatever still runs at the far side (KILL QUERY, job cancel)
 
     virtual void connect(const SourceContext& context) = 0;
+    // Only of types with SourceType::incremental, and only when the pipeline says `incremental:`: between connect and
+    // query. Binds the range; without an upper end it asks for the largest value that is there now and fills it in
+    // (`from` when there are no rows), so that the end is fixed before the first row is read.
+    virtual void restrict(CursorRange& range);
     // Starts the read; returns the schema of all batches.
     virtual data::Schema query() = 0;
     // Fills `batch` (already reset to the schema, empty) with at least one row; false = end, and the end is PROVEN.
@@ -48,5 +56,9 @@ public:
     virtual Completeness completeness() const = 0;
     virtual std::uint64_t bytes_received() const = 0;  // thread-safe, for progress
 };
+
+inline void Source::restrict(CursorRange&) {
+    throw Error(ErrorKind::bug, "internal.bug", "this source cannot read a range");
+}
 
 }  // namespace headrace::pipeline

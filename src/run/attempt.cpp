@@ -2,7 +2,6 @@
 
 #include "base/killpoint.hpp"
 #include "base/units.hpp"
-#include "run/read_ahead.hpp"
 #include "run/reject_log.hpp"
 
 #include <fmt/core.h>
@@ -151,20 +150,23 @@ void Attempt::resolve() {
 
 void Attempt::read_and_stage() {
     const auto& source_type = pipeline::find_type(services_.registry.sources(), definition_.source.type);
+    read_range_ = plan_read(definition_, head_, claim_);
     const pipeline::SourceContext context{
         .stop = stop_.token(),
         .deadline = deadline_,
         .run_id = head_.run_id,
         .attempt_id = claim_.attempt_id,
-        .log = [this](std::string_view level, std::string message) {
-            log(level, journal_.running_step(), std::move(message));
-        }};
+        .log = [this](
+                   std::string_view level, std::string message
+               ) { log(level, journal_.running_step(), std::move(message)); },
+        .range = read_range_ ? std::make_optional(read_range_->range) : std::nullopt};
     ReadAhead source(
         [&] { return source_type.make(definition_.source, source_credential_); }, context, stop_, journal_
     );
 
     auto schema = source.schema();
     check_contract(definition_.columns, schema);
+    watch_cursor(source, schema);
     for (const auto& transform : transforms_) {
         schema = transform->prepare(schema);
     }
@@ -197,6 +199,9 @@ void Attempt::read_and_stage() {
     BusyTime staging;
     data::Batch batch;
     while (source.next(batch)) {
+        if (cursor_) {
+            cursor_->see(batch.column(cursor_column_), batch.first_row);
+        }
         transforming.measure([&] {
             for (const auto& transform : transforms_) {
                 journal_.rows_filtered += transform->apply(batch, rejects);
@@ -245,13 +250,39 @@ void Attempt::read_and_stage() {
     journal_.done("stage", rows_out_, journal_.bytes_written, staging.text());
 }
 
+void Attempt::watch_cursor(const ReadAhead& source, const data::Schema& schema) {
+    if (!read_range_) {
+        return;
+    }
+    const auto& range = source.range().value();
+    const auto at = schema.index_of(range.column);
+    if (!at || pipeline::cursor_kind_of(schema.fields[*at].kind) != range.kind) {
+        throw Error(
+            ErrorKind::permanent,
+            "source.cursor",
+            !at ? fmt::format("the cursor column `{}` does not come", range.column)
+                : fmt::format(
+                      "the cursor column `{}` is {}, and `incremental.start` is {}",
+                      range.column,
+                      data::to_string(schema.fields[*at].kind),
+                      pipeline::to_string(range.kind)
+                  )
+        );
+    }
+    cursor_column_ = *at;
+    cursor_.emplace(range);
+    log("info",
+        "query",
+        fmt::format("{} {} to {}: {}", range.column, range.from, range.to.value_or("the end"), read_range_->why));
+}
+
 // The guards. A forced run passes them by the will of a person, which the history shows.
 void Attempt::judge() {
     if (head_.forced) {
         log("warn", "check", "forced: the guards do not apply");
         return;
     }
-    if (rows_out_ == 0 && !definition_.allow_empty) {
+    if (rows_out_ == 0 && !definition_.allow_empty && !definition_.incremental) {
         throw Error(ErrorKind::permanent, "check.allow_empty", "the result has no rows; the last good output stays");
     }
     std::int64_t previous = -1;
@@ -277,11 +308,16 @@ std::vector<SealedOutput> Attempt::seal() {
 }
 
 Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
+    std::optional<CursorReached> reached;
+    if (cursor_) {
+        reached = CursorReached{cursor_->range(), cursor_->largest(), read_range_->advances};
+    }
     auto decision = Decision::fenced;
     for (bool known = false; !known;) {
         try {
             auto db = services_.db.take(stop_.token());
-            decision = decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_, deadline_);
+            decision =
+                decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_, reached, deadline_);
             known = true;
         } catch (const postgres::CommitUnknown& e) {
             log("warn",

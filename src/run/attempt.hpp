@@ -3,6 +3,8 @@
 
 #include "pipeline/definition.hpp"
 #include "run/executor.hpp"
+#include "run/read_ahead.hpp"
+#include "run/read_range.hpp"
 
 #include <memory>
 #include <string>
@@ -37,6 +39,7 @@ private:
     std::vector<SealedOutput> seal();
     Decision commit(const std::vector<SealedOutput>& sealed);
     void judge();
+    void watch_cursor(const ReadAhead& source, const data::Schema& schema);
     void log(std::string_view level, std::string_view step, std::string message);
 
     Services& services_;
@@ -53,6 +56,9 @@ private:
     bool decided_ = false;
     std::uint64_t rows_out_ = 0;
     std::string proof_;
+    std::optional<ReadRange> read_range_;
+    std::optional<pipeline::CursorTracker> cursor_;
+    std::size_t cursor_column_ = 0;
 };
 
 }  // namespace headrace::run

@@ -109,6 +109,12 @@ std::string summary_json(const Definition& definition) {
         {"sinks", std::move(sinks)},
         {"maxAttempts", definition.retry.attempts},
         {"timeoutMs", definition.timeout.count()}};
+    if (const auto& incremental = definition.incremental) {
+        out["incremental"] = {
+            {"cursor", incremental->column},
+            {"kind", pipeline::to_string(incremental->kind)},
+            {"start", incremental->start}};
+    }
     out["freshWithinMs"] =
         definition.fresh_within ? json::value(definition.fresh_within->count()) : json::value(nullptr);
     return json::serialize(out);

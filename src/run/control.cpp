@@ -1,6 +1,7 @@
 #include "run/control.hpp"
 
 #include "base/ids.hpp"
+#include "pipeline/incremental.hpp"
 #include "run/states.hpp"
 
 #include <boost/json/parse.hpp>
@@ -60,6 +61,36 @@ void refuse_when_busy(Connection& db, std::string_view pipeline) {
     }
 }
 
+// As JSON for etl_runs.backfill, with canonical ends. `summary` is that of the definition that will run.
+std::optional<std::string>
+backfill_json(const std::optional<Backfill>& backfill, std::string_view pipeline, const json::object& summary) {
+    if (!backfill) {
+        return std::nullopt;
+    }
+    const auto refuse = [](std::string message) { return Error(ErrorKind::invalid, "run.range", std::move(message)); };
+    const auto* incremental = summary.if_contains("incremental");
+    if (incremental == nullptr || !incremental->is_object()) {
+        throw refuse(fmt::format("{} is not incremental: every run of it reads everything", pipeline));
+    }
+    const auto word = std::string_view(incremental->as_object().at("kind").as_string());
+    const auto kind = pipeline::parse_cursor_kind(word).value();
+    const auto from = pipeline::canonical_cursor(kind, backfill->from);
+    const auto to = pipeline::canonical_cursor(kind, backfill->to);
+    if (!from || !to) {
+        throw refuse(fmt::format(
+            "`{}: {}` is no {}, which the cursor `{}` is",
+            !from ? "from" : "to",
+            !from ? backfill->from : backfill->to,
+            word,
+            std::string_view(incremental->as_object().at("cursor").as_string())
+        ));
+    }
+    if (pipeline::compare_cursors(kind, *from, *to) > 0) {
+        throw refuse(fmt::format("the range ends at {}, before it begins at {}", *to, *from));
+    }
+    return json::serialize(json::object{{"from", *from}, {"to", *to}});
+}
+
 Triggered insert_run(Connection& db, const TriggerRequest& request) {
     // The pipeline row serialises triggers of one pipeline: two at once cannot both see "nothing active".
     const auto row = db.exec(
@@ -85,12 +116,17 @@ Triggered insert_run(Connection& db, const TriggerRequest& request) {
     if (overlap_of(summary) == "skip") {
         refuse_when_busy(db, request.pipeline);
     }
+    auto backfill = backfill_json(request.backfill, request.pipeline, summary);
+    if (!backfill && request.retry_of) {  // the same range again
+        const auto before = db.exec("select backfill from etl_runs where run_id = $1", {*request.retry_of});
+        backfill = before.empty() ? std::nullopt : before.optional(0, "backfill");
+    }
     const auto run_id = make_uuid_v7();
     const auto* attempts = summary.if_contains("maxAttempts");
     db.exec(
         "insert into etl_runs (run_id, pipeline, definition_version, idempotency_key, trigger, triggered_by, "
         "trigger_reason, retry_of,"
-        " forced, job_id, max_attempts) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        " forced, job_id, max_attempts, backfill) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         {run_id,
          request.pipeline,
          row.text(0, "definition_version"),
@@ -101,7 +137,8 @@ Triggered insert_run(Connection& db, const TriggerRequest& request) {
          request.retry_of,
          request.forced,
          "run-" + run_id,
-         attempts != nullptr && attempts->is_int64() ? attempts->as_int64() : std::int64_t{3}}
+         attempts != nullptr && attempts->is_int64() ? attempts->as_int64() : std::int64_t{3},
+         backfill}
     );
     db.exec("insert into etl_outbox (run_id) values ($1)", {run_id});
     audit(

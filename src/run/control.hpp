@@ -4,6 +4,7 @@
 #pragma once
 
 #include "postgres/connection.hpp"
+#include "run/ledger.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,7 @@ struct TriggerRequest {
     std::optional<std::string> idempotency_key;  // same key = same run
     std::optional<std::string> retry_of;         // run id
     bool forced = false;                         // guards do not apply
+    std::optional<Backfill> backfill;            // of an incremental pipeline: this range, and the watermark stays
 };
 
 struct Triggered {
@@ -27,7 +29,8 @@ struct Triggered {
 };
 
 // Throws pipeline.not_found, pipeline.paused (invalid; republish and forced pass), run.already_active (invalid) when
-// the pipeline's overlap policy is skip and a run is queued, running or committed.
+// the pipeline's overlap policy is skip and a run is queued, running or committed; run.range (invalid) for a backfill
+// of a pipeline that is not incremental, or of a range that is none.
 Triggered trigger_run(postgres::Connection& db, const TriggerRequest& request);
 
 // queued → cancelled at once; running → cancel_requested, the worker stops within a second or two.

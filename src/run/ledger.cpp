@@ -30,7 +30,11 @@ RunHead head_of(const postgres::Result& row) {
         .state = std::string(row.text(0, "state")),
         .trigger = std::string(row.text(0, "trigger")),
         .forced = row.boolean(0, "forced"),
-        .max_attempts = static_cast<int>(row.integer(0, "max_attempts"))};
+        .max_attempts = static_cast<int>(row.integer(0, "max_attempts")),
+        .backfill = row.is_null(0, "backfill_from")
+                        ? std::nullopt
+                        : std::make_optional(Backfill{
+                              std::string(row.text(0, "backfill_from")), std::string(row.text(0, "backfill_to"))})};
 }
 
 // A job that a foreign producer put into the queue has no row yet; the unique key makes duplicates meet.
@@ -161,6 +165,15 @@ void take(Connection& db, std::string_view run_id, const WorkerIdentity& worker,
         "insert into etl_attempts (run_id, attempt, attempt_id, worker) values ($1, $2, $3, $4)",
         {run_id, claim.attempt, claim.attempt_id, worker.name}
     );
+    const auto watermark = db.exec(
+        "select cursor_column, value from etl_watermarks w join etl_runs r using (pipeline) where r.run_id = $1 and"
+        " w.partition = ''",
+        {run_id}
+    );
+    if (!watermark.empty()) {
+        claim.watermark =
+            Watermark{std::string(watermark.text(0, "cursor_column")), std::string(watermark.text(0, "value"))};
+    }
     claim.last_log_seq =
         db.exec("select coalesce(max(seq), 0) as n from etl_logs where run_id = $1", {run_id}).integer(0, "n");
 }
@@ -213,6 +226,38 @@ void write_counters(Connection& db, std::string_view run_id, const Counters& c) 
     );
 }
 
+// With the rows, in their transaction: the watermark never passes what is committed, and never goes back.
+void write_cursor(Connection& db, std::string_view run_id, const CursorReached& reached) {
+    const auto& range = reached.range;
+    db.exec(
+        "update etl_runs set cursor_range = $2 where run_id = $1",
+        {run_id,
+         json::serialize(json::object{
+             {"column", range.column},
+             {"from", range.from},
+             {"to", range.to.value_or(range.from)},
+             {"largest", reached.largest.empty() ? json::value(nullptr) : json::value(reached.largest)}})}
+    );
+    if (!reached.advances || reached.largest.empty()) {
+        return;
+    }
+    const auto known = db.exec(
+        "select value, cursor_column from etl_watermarks w join etl_runs r using (pipeline) where r.run_id = $1 and"
+        " w.partition = '' for update of w",
+        {run_id}
+    );
+    if (!known.empty() && known.text(0, "cursor_column") == range.column &&
+        pipeline::compare_cursors(range.kind, known.text(0, "value"), reached.largest) >= 0) {
+        return;
+    }
+    db.exec(
+        "insert into etl_watermarks (pipeline, value, run_id, cursor_column) select pipeline, $2, run_id, $3 from"
+        " etl_runs where run_id = $1 on conflict (pipeline, partition) do update set value = excluded.value, run_id ="
+        " excluded.run_id, cursor_column = excluded.cursor_column, updated_at = now()",
+        {run_id, reached.largest, range.column}
+    );
+}
+
 // Last of all: they take locks on tables that others read. The run's row stays locked meanwhile, which lease, journal
 // and reaper step around.
 void run_statements(Connection& c, const std::vector<SealedOutput>& outputs, Deadline deadline) {
@@ -252,8 +297,8 @@ std::optional<RunHead> read_head(Connection& db, const Delivery& delivery) {
         return std::nullopt;
     }
     const auto row = db.exec(
-        "select r.run_id, r.pipeline, r.definition_version, r.state, r.trigger, r.forced, r.max_attempts, d.text from "
-        "etl_runs r"
+        "select r.run_id, r.pipeline, r.definition_version, r.state, r.trigger, r.forced, r.max_attempts, d.text,"
+        " r.backfill->>'from' as backfill_from, r.backfill->>'to' as backfill_to from etl_runs r"
         " join etl_definitions d on d.pipeline = r.pipeline and d.version = r.definition_version where r.run_id = $1",
         {run_id}
     );
@@ -326,6 +371,7 @@ Decision decide(
     const std::vector<SealedOutput>& outputs,
     const Counters& counters,
     std::string_view proof,
+    const std::optional<CursorReached>& cursor,
     Deadline deadline
 ) {
     auto decision = Decision::fenced;
@@ -394,6 +440,9 @@ Decision decide(
             {run_id, attempt_id, proof}
         );
         write_counters(c, run_id, counters);
+        if (cursor) {
+            write_cursor(c, run_id, *cursor);
+        }
         run_statements(c, outputs, deadline);
         decision = Decision::committed;
         HEADRACE_POINT("K10");

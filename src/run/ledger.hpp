@@ -4,6 +4,7 @@
 
 #include "base/deadline.hpp"
 #include "base/error.hpp"
+#include "pipeline/incremental.hpp"
 #include "pipeline/sink.hpp"
 #include "postgres/connection.hpp"
 
@@ -26,6 +27,18 @@ struct Delivery {
     std::string pipeline;
 };
 
+// A range of the cursor that a person asked for, as they wrote it.
+struct Backfill {
+    std::string from;
+    std::string to;
+};
+
+// How far the pipeline has come: the largest value of the cursor that was committed.
+struct Watermark {
+    std::string column;
+    std::string value;  // canonical, pipeline/incremental.hpp
+};
+
 // What an attempt must know before it can claim: read without locks.
 struct RunHead {
     std::string run_id;
@@ -36,6 +49,7 @@ struct RunHead {
     std::string trigger;
     bool forced = false;
     int max_attempts = 1;
+    std::optional<Backfill> backfill;
 };
 
 struct WorkerIdentity {
@@ -71,6 +85,7 @@ struct Claim {
     int tries = 0;    // those that count against max_attempts: not the deaths of workers, not what they handed back
     std::int64_t last_log_seq = 0;
     std::vector<Output> outputs;  // in the order of the specs
+    std::optional<Watermark> watermark;
 };
 
 struct Counters {
@@ -85,6 +100,13 @@ struct Counters {
 struct SealedOutput {
     std::int64_t output_id = 0;
     pipeline::Manifest manifest;
+};
+
+// What an incremental attempt read; stored with its rows.
+struct CursorReached {
+    pipeline::CursorRange range;
+    std::string largest;   // "" = no row
+    bool advances = true;  // becomes the watermark, if it is larger than the one that is there
 };
 
 enum class Decision { committed, fenced, cancelled };
@@ -109,6 +131,7 @@ Decision decide(
     const std::vector<SealedOutput>& outputs,
     const Counters& counters,
     std::string_view proof,
+    const std::optional<CursorReached>& cursor,
     Deadline deadline
 );
 

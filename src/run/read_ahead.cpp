@@ -48,6 +48,9 @@ void ReadAhead::fill() {
     source->connect(context_);
     journal_.done("connect", 0, 0);
     journal_.begin("query");
+    if (context_.range) {
+        source->restrict(*context_.range);
+    }
     auto schema = source->query();
     journal_.done("query", 0, source->bytes_received());
     {

@@ -33,6 +33,10 @@ public:
 
     // Waits for connect and query. Rethrows what the read thread threw.
     const data::Schema& schema();
+
+    // After schema(): the range that is read, with both ends.
+    const std::optional<pipeline::CursorRange>& range() const { return context_.range; }
+
     // Swaps the next batch into `batch` (whose memory goes back to the reader). False: the end, proven.
     bool next(data::Batch& batch);
 

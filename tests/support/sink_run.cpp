@@ -86,7 +86,7 @@ std::string SinkRun::decide(const std::vector<data::Batch>& batches) {
         for (std::size_t i = 0; i < sinks.size(); ++i) {
             sealed.push_back({claim.outputs.at(i).id, sinks[i]->seal()});
         }
-        run::decide(db_, run_id_, claim.attempt_id, sealed, {}, "test", Deadline::never());
+        run::decide(db_, run_id_, claim.attempt_id, sealed, {}, "test", std::nullopt, Deadline::never());
         return "committed";
     } catch (const Error& e) {
         error_ = e.message();

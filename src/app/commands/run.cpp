@@ -27,7 +27,7 @@ void send(const Context& context, postgres::Connection& db) {
     }
 }
 
-int start(const std::string& pipeline, bool forced, bool wait) {
+int start(const std::string& pipeline, bool forced, bool wait, std::optional<run::Backfill> backfill) {
     const auto context = Context::load();
     auto db = context.connect_db();
     const auto run = run::trigger_run(
@@ -38,7 +38,8 @@ int start(const std::string& pipeline, bool forced, bool wait) {
          .reason = std::nullopt,
          .idempotency_key = std::nullopt,
          .retry_of = std::nullopt,
-         .forced = forced}
+         .forced = forced,
+         .backfill = std::move(backfill)}
     );
     send(context, db);
     fmt::print("{}\n", run.run_id);
@@ -63,8 +64,16 @@ void add_run(CLI::App& app, Run& chosen) {
     start_command->add_option("pipeline", *pipeline, "Its name")->required();
     start_command->add_flag("--force", *forced, "Publish even if a guard (min_rows, max_drop) says no");
     start_command->add_flag("--wait", *wait, "Wait for the end; exit 0 only if it succeeded");
-    start_command->callback([&chosen, pipeline, forced, wait] {
-        chosen = [=] { return start(*pipeline, *forced, *wait); };
+    auto backfill = std::make_shared<run::Backfill>();
+    auto* from = start_command->add_option("--from", backfill->from, "Incremental pipelines: read this range again");
+    auto* to = start_command->add_option("--to", backfill->to, "Its end, which belongs to it; the watermark stays");
+    from->needs(to);
+    to->needs(from);
+    start_command->callback([&chosen, pipeline, forced, wait, backfill, from] {
+        const bool is_backfill = from->count() > 0;
+        chosen = [=] {
+            return start(*pipeline, *forced, *wait, is_backfill ? std::make_optional(*backfill) : std::nullopt);
+        };
     });
 
     auto* cancel_command = app.add_subcommand("cancel", "Stop a run");

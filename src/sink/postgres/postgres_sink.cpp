@@ -222,7 +222,9 @@ pipeline::SinkType type(postgres::ConnectOptions db) {
               .choices = {"append", "merge", "replace"}},
              {.name = "key",
               .kind = OptionKind::text_list,
-              .help = "mode: merge and replace. The columns that tell rows apart; of equal ones the last row counts."}},
+              .help = "The columns that tell rows apart; of equal ones the last row counts. mode: append: rows whose "
+                      "key is in "
+                      "the table already are left as they are."}},
         .needs_credential = false,
         .make =
             [db = std::move(db)](const Definition&, const Part& part, const pipeline::Credential*) {
@@ -230,6 +232,10 @@ pipeline::SinkType type(postgres::ConnectOptions db) {
             },
         .output_name = [](const Definition&, const Part& part) { return "postgres:" + read_spec(part).name(); },
         .in_ledger = true,
+        .takes_rows_again =
+            [](const Part& part) {
+                return part.options.get("mode") != "replace" && !part.options.get_list("key").empty();
+            },
     };
 }
 

@@ -76,9 +76,6 @@ Spec read_spec(const pipeline::Part& part) {
     if (spec.mode == Mode::merge && spec.key.empty()) {
         throw invalid("`mode: merge` needs `key: [column, …]`: the columns that tell rows apart");
     }
-    if (spec.mode == Mode::append && !spec.key.empty()) {
-        throw invalid("`mode: append` has no `key`: it adds every row; `mode: merge` updates rows by their key");
-    }
     if (std::set<std::string>(spec.key.begin(), spec.key.end()).size() != spec.key.size()) {
         throw invalid("`key` names a column twice");
     }

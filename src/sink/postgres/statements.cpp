@@ -209,6 +209,16 @@ std::string insert_statement(const Plan& plan, const std::string& table) {
     );
 }
 
+std::string conflict_on_key(const Plan& plan) {
+    return fmt::format(" on conflict ({})", quote_identifiers(plan.spec.key));
+}
+
+// With a key, rows that are there already stay as they are: an incremental read brings some of them again.
+std::string append_statement(const Plan& plan, const std::string& table) {
+    return insert_statement(plan, table) +
+           (plan.landing != Landing::append || plan.spec.key.empty() ? "" : conflict_on_key(plan) + " do nothing");
+}
+
 // Rows that are the same byte for byte (*<>) are not written again: no dead rows, no triggers.
 std::string merge_statement(const Plan& plan, const std::string& table) {
     std::string set;
@@ -225,7 +235,7 @@ std::string merge_statement(const Plan& plan, const std::string& table) {
         mine += fmt::format("{}live.{}", comma, name);
         theirs += fmt::format("{}excluded.{}", comma, name);
     }
-    auto out = insert_statement(plan, table) + fmt::format(" on conflict ({})", quote_identifiers(plan.spec.key));
+    auto out = insert_statement(plan, table) + conflict_on_key(plan);
     if (set.empty()) {
         return out + " do nothing";
     }
@@ -248,7 +258,7 @@ std::vector<std::string> landing_insert(const Plan& plan, const Staged& staged) 
     }
     if (staged.rows > 0) {
         out.push_back(
-            plan.landing == Landing::merge ? merge_statement(plan, staged.table) : insert_statement(plan, staged.table)
+            plan.landing == Landing::merge ? merge_statement(plan, staged.table) : append_statement(plan, staged.table)
         );
     }
     out.push_back(drop);

@@ -286,6 +286,8 @@ pipeline::SinkType type(redis::Options cache) {
                     const Definition& definition, const Part& part, const pipeline::Credential* credential
                 ) { return make(cache, definition, part, credential); },
         .output_name = output_name,
+        .takes_rows_again = [](const Part& part
+                            ) { return part.options.get("as") == "keys" && part.options.get("mode") == "merge"; },
     };
 }
 

@@ -7,6 +7,7 @@
 #include "source/clickhouse/config.hpp"
 #include "source/clickhouse/decode.hpp"
 #include "source/clickhouse/exception.hpp"
+#include "source/clickhouse/range.hpp"
 #include "source/clickhouse/request.hpp"
 
 #include <fmt/core.h>
@@ -87,6 +88,7 @@ public:
     }
 
     void connect(const pipeline::SourceContext& context) override;
+    void restrict(pipeline::CursorRange& range) override;
     data::Schema query() override;
     bool next(data::Batch& batch) override;
     pipeline::Completeness completeness() const override;
@@ -96,6 +98,8 @@ public:
 private:
     net::HttpReply ask(const Ask& ask, Phase phase, Deadline deadline);
     void learn_server();
+    std::string next_query_id();
+    std::string largest(const pipeline::CursorRange& range);
     void start_query();
     std::optional<ServerException> refusal();
     bool gives_way(const ServerException& exception, Parameters& settings);
@@ -114,7 +118,7 @@ private:
 
     Config config_;
     std::function<bool(const sockaddr*)> egress_check_;
-    pipeline::SourceContext context_{{}, Deadline::never(), {}, {}, {}};
+    pipeline::SourceContext context_;
     net::HttpClient client_;
     std::optional<net::HttpResponse> response_;
     std::optional<ByteReader> reader_;
@@ -193,6 +197,52 @@ void ClickHouseSource::learn_server() {
     settings_allowed_ = rows[0][1] != "1";
 }
 
+std::string ClickHouseSource::next_query_id() {
+    return fmt::format("headrace-{}-{}", context_.attempt_id.empty() ? make_uuid_v4() : context_.attempt_id, ++tries_);
+}
+
+void ClickHouseSource::restrict(pipeline::CursorRange& range) {
+    if (!range.to) {
+        const auto found = largest(range);
+        range.to = found.empty() ? range.from : found;
+    }
+    config_.query = range_sql(config_.query, range, major_);
+}
+
+// "" when no row has a value at or after `from`.
+std::string ClickHouseSource::largest(const pipeline::CursorRange& range) {
+    query_id_ = next_query_id();
+    Ask question{largest_sql(config_.query, range, major_), query_id_, {}, "Native"};
+    if (settings_allowed_) {
+        question.parameters = config_.settings;
+    }
+    running_ = true;
+    auto body = ask(question, Phase::query, context_.deadline).body;
+    running_ = false;
+    ByteReader reader([&, taken = false]() mutable {
+        return std::exchange(taken, true) ? std::string_view() : std::string_view(body);
+    });
+    NativeDecoder decoder(reader, DecodeOptions{1u << 20, major_ < 20});
+    data::Batch answer;
+    if (!decoder.next_block(answer) || answer.column(0).is_null(0)) {
+        return {};
+    }
+    if (pipeline::cursor_kind_of(answer.column(0).kind()) != range.kind) {
+        throw Error(
+            ErrorKind::permanent,
+            "source.cursor",
+            fmt::format(
+                "the cursor column `{}` is {}, and `incremental.start` is {}",
+                range.column,
+                data::to_string(answer.column(0).kind()),
+                pipeline::to_string(range.kind)
+            )
+        )
+            .with_hint("A cursor is an integer, a date, a timestamp or a string, and `start` a value of its kind.");
+    }
+    return pipeline::cursor_value(answer.column(0), 0);
+}
+
 // Sends the query until it is taken or refused for good. Nothing of an answer is used before that.
 void ClickHouseSource::start_query() {
     Parameters settings;
@@ -200,8 +250,7 @@ void ClickHouseSource::start_query() {
         settings = wanted_settings(config_, context_.deadline, major_);
     }
     for (;;) {
-        query_id_ =
-            fmt::format("headrace-{}-{}", context_.attempt_id.empty() ? make_uuid_v4() : context_.attempt_id, ++tries_);
+        query_id_ = next_query_id();
         Ask ask{config_.query, query_id_, settings, "Native"};
         ask.parameters.emplace_back("wait_end_of_query", config_.wait_end_of_query ? "1" : "0");
         running_ = true;
@@ -406,6 +455,7 @@ pipeline::SourceType type(std::function<bool(const sockaddr*)> egress_check) {
     out.help = "Reads one query from ClickHouse over HTTP.";
     out.options = option_specs();
     out.needs_credential = true;
+    out.incremental = true;
     out.make = [egress_check = std::move(egress_check)](
                    const pipeline::Part& part, const pipeline::Credential& credential
                ) { return std::make_unique<ClickHouseSource>(make_config(part, credential), egress_check); };

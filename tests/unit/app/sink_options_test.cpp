@@ -27,7 +27,6 @@ TEST(SinkOptions, PostgresSinkAtParseTime) {
         {"{ type: postgres, table: a.b.c }", "pipelines/t.yaml:6:5: `table` is `schema.table` or `table`"},
         {"{ type: postgres, table: etl_runs }", "pipelines/t.yaml:6:5: `table: etl_runs`: names that begin with etl_"},
         {"{ type: postgres, table: t, mode: merge }", "pipelines/t.yaml:6:5: `mode: merge` needs `key: [column, …]`"},
-        {"{ type: postgres, table: t, mode: append, key: id }", "pipelines/t.yaml:6:5: `mode: append` has no `key`"},
         {"{ type: postgres, table: t, mode: apend }", "pipelines/t.yaml:6:39: `sinks[1].mode` must be"},
         {"{ type: postgres, table: t, credential: pg }",
          "pipelines/t.yaml:6:5: a postgres sink writes to headrace's own"},

@@ -36,7 +36,7 @@ TEST(JsonSchema, KnowsTheKeysOfTheParser) {
             EXPECT_EQ(problem.message.find("unknown key"), std::string::npos) << problem.text();
         }
     }
-    EXPECT_EQ(schema.root.find("properties")->entries.size(), 18u);
+    EXPECT_EQ(schema.root.find("properties")->entries.size(), 19u);
 }
 
 }  // namespace

@@ -53,7 +53,6 @@ TEST(PostgresSpec, Tables) {
 TEST(PostgresSpec, ModeAndKey) {
     EXPECT_NE(spec_problem("t", "merge").find("needs `key:"), std::string::npos);
     EXPECT_EQ(spec_problem("t", "merge", {"a", "b"}), "");
-    EXPECT_NE(spec_problem("t", "append", {"a"}).find("has no `key`"), std::string::npos);
     EXPECT_EQ(spec_problem("t", "replace", {"a"}), "");
     EXPECT_NE(spec_problem("t", "merge", {"a", "a"}).find("twice"), std::string::npos);
     pipeline::Part part;

@@ -659,11 +659,45 @@ export interface components {
             /** @description Of the succeeded ones among the last 50 runs */
             p50Ms: number | null;
             p95Ms: number | null;
+            watermark?: components["schemas"]["Watermark"];
             /** @description Grows with every change of the file or on the page */
             version: number;
             /** @description The YAML text; only where one pipeline is answered */
             definition?: string;
             warnings: string[];
+        };
+        /** @description How far an incremental pipeline has come */
+        Watermark: {
+            /** @example updated_at */
+            column: string;
+            /**
+             * @description The largest value that was committed
+             * @example 2026-11-21T18:00:01.102003Z
+             */
+            value: string;
+            /**
+             * Format: date-time
+             * @description When it was committed
+             */
+            at: string;
+            /** @description Id of the run that committed it */
+            run: string;
+        };
+        /** @description Of an incremental pipeline; both ends belong to the range, and the watermark stays where it is */
+        Backfill: {
+            /** @example 2026-11-01T00:00:00Z */
+            from: string;
+            /** @example 2026-11-08T00:00:00Z */
+            to: string;
+        };
+        /** @description What the decided attempt of an incremental pipeline read */
+        CursorRange: {
+            column: string;
+            from: string;
+            /** @description Fixed before the first row was read */
+            to: string;
+            /** @description Among the rows that came; null when none came */
+            largest: string | null;
         };
         PipelinePatch: {
             paused?: boolean;
@@ -702,6 +736,7 @@ export interface components {
              * @default false
              */
             force: boolean;
+            backfill?: components["schemas"]["Backfill"];
         };
         RunError: {
             /** @example source.incomplete */
@@ -757,6 +792,8 @@ export interface components {
             /** @description Why it was skipped or superseded */
             reason?: string;
             error?: components["schemas"]["RunError"];
+            backfill?: components["schemas"]["Backfill"];
+            cursor?: components["schemas"]["CursorRange"];
             /**
              * Format: date-time
              * @description When the next attempt starts; state queued, attempt > 0
