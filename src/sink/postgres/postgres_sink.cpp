@@ -170,9 +170,12 @@ private:
                 "warn", fmt::format("{} of {} rows share a key: the last one of each is kept", repeated, rows_)
             );
         }
+        // Else the table's readers, or the merge, would get plans made without knowledge.
         if (plan_.is_future_table()) {
-            // Else its readers would get plans made without knowledge until autovacuum comes by.
             db_->exec_until(context_.deadline, "analyze " + qualified_staging());
+        } else if (plan_.landing == Landing::merge) {
+            const auto key = postgres::quote_identifiers(plan_.spec.key);
+            db_->exec_until(context_.deadline, fmt::format("analyze {} ({})", qualified_staging(), key));
         }
     }
 

@@ -3,7 +3,7 @@
 // committed and its rows are in the table, or neither.
 //
 //   mode: append    adds the rows; with a key only those whose key is not there yet
-//   mode: merge     INSERT … ON CONFLICT (key) DO UPDATE; of rows with one key the last one counts
+//   mode: merge     UPDATE of what differs, INSERT of what is missing; of rows with one key the last one counts
 //   mode: replace   the staging takes the table's place; where a view, a foreign key or the like holds on to the table,
 //                   DELETE and INSERT instead
 //

@@ -201,7 +201,7 @@ std::vector<std::string> landing_swap(const Plan& plan, const Staged& staged) {
 
 std::string insert_statement(const Plan& plan, const std::string& table) {
     return fmt::format(
-        "insert into {} as live ({}) select {} from {}",
+        "insert into {} ({}) select {} from {}",
         plan.spec.quoted(),
         plan.column_list(),
         plan.column_list(),
@@ -209,56 +209,86 @@ std::string insert_statement(const Plan& plan, const std::string& table) {
     );
 }
 
-std::string conflict_on_key(const Plan& plan) {
-    return fmt::format(" on conflict ({})", quote_identifiers(plan.spec.key));
-}
-
 // With a key, rows that are there already stay as they are: an incremental read brings some of them again.
 std::string append_statement(const Plan& plan, const std::string& table) {
+    const auto key = quote_identifiers(plan.spec.key);
     return insert_statement(plan, table) +
-           (plan.landing != Landing::append || plan.spec.key.empty() ? "" : conflict_on_key(plan) + " do nothing");
+           (key.empty() ? std::string() : fmt::format(" order by {0} on conflict ({0}) do nothing", key));
 }
 
-// Rows that are the same byte for byte (*<>) are not written again: no dead rows, no triggers.
-std::string merge_statement(const Plan& plan, const std::string& table) {
+// What inherits from the table is not the table; what is a part of it is.
+std::string itself(const Plan& plan) {
+    return (plan.target->partitioned ? "" : "only ") + plan.spec.quoted();
+}
+
+// UPDATE of what differs and INSERT of what is missing, sorted by the key: three times as fast as ON CONFLICT DO
+// UPDATE. It needs that nobody else writes meanwhile, see landing_insert. Rows that are the same byte for byte (*<>)
+// are not written again: no dead rows, no triggers.
+std::vector<std::string> merge_statements(const Plan& plan, const std::string& table) {
     std::string set;
     std::string mine;
     std::string theirs;
+    std::string same_key;
     for (const auto& column : plan.columns) {
         const auto& key = plan.spec.key;
+        const auto name = quote_identifier(column.name);
         if (std::find(key.begin(), key.end(), column.name) != key.end()) {
+            same_key += fmt::format("{}live.{} = staged.{}", same_key.empty() ? "" : " and ", name, name);
             continue;
         }
-        const auto name = quote_identifier(column.name);
         const char* comma = set.empty() ? "" : ", ";
-        set += fmt::format("{}{} = excluded.{}", comma, name, name);
+        set += fmt::format("{}{} = staged.{}", comma, name, name);
         mine += fmt::format("{}live.{}", comma, name);
-        theirs += fmt::format("{}excluded.{}", comma, name);
+        theirs += fmt::format("{}staged.{}", comma, name);
     }
-    auto out = insert_statement(plan, table) + conflict_on_key(plan);
-    if (set.empty()) {
-        return out + " do nothing";
+    std::vector<std::string> out;
+    if (!set.empty()) {
+        out.push_back(fmt::format(
+            "update {} as live set {} from {} as staged where {} and row({})::record *<> row({})::record",
+            itself(plan),
+            set,
+            staging(table),
+            same_key,
+            mine,
+            theirs
+        ));
     }
-    return out + fmt::format(" do update set {} where row({})::record *<> row({})::record", set, mine, theirs);
+    out.push_back(fmt::format(
+        "{} as staged where not exists (select from {} as live where {}) order by {}",
+        insert_statement(plan, table),
+        itself(plan),
+        same_key,
+        quote_identifiers(plan.spec.key)
+    ));
+    return out;
+}
+
+// Readers wait for nothing but a widening; a merge makes other writers wait.
+std::string_view lock_for(const Plan& plan) {
+    if (plan.widens()) {
+        return "access exclusive";
+    }
+    return plan.landing == Landing::merge ? "share row exclusive" : "row exclusive";
 }
 
 // Into a table that stays: append, merge, rewrite.
 std::vector<std::string> landing_insert(const Plan& plan, const Staged& staged) {
     const auto drop = "drop table " + staging(staged.table);
-    std::vector<std::string> out = {block(
-        "begin " + staging_guard(staged) + target_guard(plan, plan.widens() ? "access exclusive" : "row exclusive") +
-        "end"
-    )};
+    std::vector<std::string> out = {
+        block("begin " + staging_guard(staged) + target_guard(plan, lock_for(plan)) + "end")};
     if (plan.widens()) {
         out.push_back(add_columns(plan, plan.spec.quoted()));
     }
     if (plan.landing == Landing::rewrite) {
-        // What inherits from the table is not the table; what is a part of it is.
-        out.push_back(fmt::format("delete from {}{}", plan.target->partitioned ? "" : "only ", plan.spec.quoted()));
+        out.push_back("delete from " + itself(plan));
     }
-    if (staged.rows > 0) {
+    if (staged.rows > 0 && plan.landing == Landing::merge) {
+        const auto statements = merge_statements(plan, staged.table);
+        out.insert(out.end(), statements.begin(), statements.end());
+    } else if (staged.rows > 0) {
         out.push_back(
-            plan.landing == Landing::merge ? merge_statement(plan, staged.table) : append_statement(plan, staged.table)
+            plan.landing == Landing::append ? append_statement(plan, staged.table)
+                                            : insert_statement(plan, staged.table)
         );
     }
     out.push_back(drop);

@@ -239,7 +239,7 @@ TEST(PostgresSql, AppendWidensAndLeavesNoStaging) {
     EXPECT_EQ(decision[1], "alter table \"s\".\"t\" add column \"na\"\"me\" text");
     EXPECT_EQ(
         decision[2],
-        "insert into \"s\".\"t\" as live (\"id\", \"na\"\"me\") select \"id\", \"na\"\"me\" from "
+        "insert into \"s\".\"t\" (\"id\", \"na\"\"me\") select \"id\", \"na\"\"me\" from "
         "\"headrace_staging\".\"o1_x\""
     );
     EXPECT_EQ(decision[3], "drop table \"headrace_staging\".\"o1_x\"");
@@ -251,15 +251,19 @@ TEST(PostgresSql, MergeWritesOnlyWhatDiffers) {
     target.columns[1].name = "na\"me";
     const auto plan = make_plan(spec_of("t", Mode::merge, {"id"}), id_and_name, target);
     const auto decision = all(decision_statements(plan, {"o1_x", 8192, 5}));
-    EXPECT_TRUE(has(decision, "in row exclusive mode")) << decision;
+    EXPECT_TRUE(has(decision, "in share row exclusive mode")) << decision;
     EXPECT_TRUE(
         has(decision,
-            "on conflict (\"id\") do update set \"na\"\"me\" = excluded.\"na\"\"me\" where "
-            "row(live.\"na\"\"me\")::record *<> row(excluded.\"na\"\"me\")::record")
+            "update only \"s\".\"t\" as live set \"na\"\"me\" = staged.\"na\"\"me\" from"
+            " \"headrace_staging\".\"o1_x\" as staged where live.\"id\" = staged.\"id\" and"
+            " row(live.\"na\"\"me\")::record *<> row(staged.\"na\"\"me\")::record")
     ) << decision;
+    EXPECT_TRUE(has(decision, "as staged where not exists (select from only \"s\".\"t\" as live where")) << decision;
     const auto only_key =
         make_plan(spec_of("t", Mode::merge, {"id"}), Schema{{{.name = "id", .kind = Kind::int64}}}, target);
-    EXPECT_TRUE(has(all(decision_statements(only_key, {"o1_x", 8192, 5})), "do nothing"));
+    EXPECT_FALSE(has(all(decision_statements(only_key, {"o1_x", 8192, 5})), "update only"));
+    const auto append = make_plan(spec_of("t", Mode::append, {"id"}), id_and_name, target);
+    EXPECT_TRUE(has(all(decision_statements(append, {"o1_x", 8192, 5})), "on conflict (\"id\") do nothing"));
 }
 
 TEST(PostgresSql, SwapKeepsWhatBelongsToTheTable) {
