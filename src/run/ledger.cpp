@@ -482,7 +482,8 @@ Ending end_attempt(Connection& db, std::string_view run_id, std::string_view att
         }
         write_counters(c, run_id, end.counters);
         const auto tries = static_cast<int>(run.integer(0, "tries"));
-        if (run.boolean(0, "cancel_requested")) {
+        // The request itself may be forgotten by now: a standby that did not know of it took Postgres' place.
+        if (run.boolean(0, "cancel_requested") || end.error.code() == "run.cancelled") {
             finish_cancelled(c, run_id);
             end_attempt_row(c, run_id, attempt_id, "cancelled", std::nullopt);
             ending.state = "cancelled";
