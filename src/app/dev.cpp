@@ -7,8 +7,8 @@
 #include "app/version.hpp"
 #include "auth/login_token.hpp"
 #include "base/units.hpp"
-#include "bullmq/queue.hpp"
 #include "pipeline/parse.hpp"
+#include "run/bullmq_queue.hpp"
 #include "run/catalog.hpp"
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
@@ -181,7 +181,7 @@ void print_row(const RunView& view) {
 // Every pipeline once, one after the other; true when all succeeded.
 bool run_all(DevStack& stack, SignalWait& signals, ChildProcess& worker, const std::string& worker_log) {
     auto db = postgres::Connection::connect({.url = stack.database_url()});
-    bullmq::Queue queue(redis::parse_redis_url(stack.redis().url().reveal()), "etl");
+    run::BullmqQueue queue(redis::parse_redis_url(stack.redis().url().reveal()), "etl");
     StopSource stop;
     std::vector<RunView> done;
     for (const auto& name : all_pipelines(db)) {

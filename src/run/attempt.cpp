@@ -94,7 +94,7 @@ Attempt::Attempt(
       deadline_(deadline) {}
 
 Attempt::~Attempt() {
-    if (decided_) {
+    if (keep_) {
         return;
     }
     for (const auto& sink : sinks_) {
@@ -106,7 +106,7 @@ void Attempt::log(std::string_view level, std::string_view step, std::string mes
     journal_.log(level, step, std::move(message));
 }
 
-Decision Attempt::run() {
+Sealed Attempt::run() {
     log("info",
         "",
         fmt::format(
@@ -121,8 +121,7 @@ Decision Attempt::run() {
     journal_.done("resolve", 0, 0);
     read_and_stage();
     judge();
-    const auto sealed = seal();
-    return commit(sealed);
+    return seal();
 }
 
 void Attempt::resolve() {
@@ -294,51 +293,22 @@ void Attempt::judge() {
     }
 }
 
-std::vector<SealedOutput> Attempt::seal() {
+Sealed Attempt::seal() {
     journal_.begin("commit");
-    std::vector<SealedOutput> sealed;
+    Sealed sealed{.outputs = {}, .proof = proof_, .cursor = std::nullopt};
+    if (cursor_) {
+        sealed.cursor = CursorReached{cursor_->range(), cursor_->largest(), read_range_->advances};
+    }
     std::uint64_t bytes = 0;
     for (std::size_t i = 0; i < sinks_.size(); ++i) {
-        sealed.push_back({claim_.outputs.at(i).id, sinks_[i]->seal()});
-        bytes += sealed.back().manifest.bytes;
+        sealed.outputs.push_back({claim_.outputs.at(i).id, sinks_[i]->seal()});
+        bytes += sealed.outputs.back().manifest.bytes;
     }
     journal_.bytes_written = bytes;
-    std::sort(sealed.begin(), sealed.end(), [](const auto& a, const auto& b) { return a.output_id < b.output_id; });
+    std::sort(sealed.outputs.begin(), sealed.outputs.end(), [](const auto& a, const auto& b) {
+        return a.output_id < b.output_id;
+    });
     return sealed;
-}
-
-Decision Attempt::commit(const std::vector<SealedOutput>& sealed) {
-    std::optional<CursorReached> reached;
-    if (cursor_) {
-        reached = CursorReached{cursor_->range(), cursor_->largest(), read_range_->advances};
-    }
-    auto decision = Decision::fenced;
-    for (bool known = false; !known;) {
-        try {
-            auto db = services_.db.take(stop_.token());
-            decision =
-                decide(*db, head_.run_id, claim_.attempt_id, sealed, journal_.counters(), proof_, reached, deadline_);
-            known = true;
-        } catch (const postgres::CommitUnknown& e) {
-            log("warn",
-                "commit",
-                fmt::format("the answer to COMMIT was lost ({}); asking Postgres what it decided", e.message()));
-            // Until we know, the staging may be what the ledger points at: it must not be discarded.
-            decided_ = true;
-            const auto found = verdict(*services_.db.take(), head_.run_id, claim_.attempt_id);
-            decided_ = false;
-            decision = found == Verdict::committed ? Decision::committed : Decision::fenced;
-            known = found != Verdict::undecided;
-        }
-    }
-    if (decision == Decision::committed) {
-        decided_ = true;
-        journal_.done("commit", rows_out_, journal_.bytes_written);
-        log("info",
-            "commit",
-            fmt::format("committed {} rows into {} output{}", rows_out_, sealed.size(), sealed.size() == 1 ? "" : "s"));
-    }
-    return decision;
 }
 
 }  // namespace headrace::run

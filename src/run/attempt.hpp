@@ -26,18 +26,19 @@ public:
         StopSource stop,
         Deadline deadline
     );
-    ~Attempt();  // discards what was staged unless it was decided
+    ~Attempt();  // throws away what was staged, unless it is kept
     Attempt(const Attempt&) = delete;
     Attempt& operator=(const Attempt&) = delete;
 
-    // Throws what went wrong; nothing of it is visible then.
-    Decision run();
+    // From the source to sealed sinks. Throws what went wrong; nothing of it is visible.
+    Sealed run();
+
+    void keep_staging() { keep_ = true; }
 
 private:
     void resolve();
     void read_and_stage();
-    std::vector<SealedOutput> seal();
-    Decision commit(const std::vector<SealedOutput>& sealed);
+    Sealed seal();
     void judge();
     void watch_cursor(const ReadAhead& source, const data::Schema& schema);
     void log(std::string_view level, std::string_view step, std::string message);
@@ -53,7 +54,7 @@ private:
     std::vector<std::unique_ptr<pipeline::Transform>> transforms_;
     std::vector<std::unique_ptr<pipeline::Check>> checks_;
     std::vector<std::unique_ptr<pipeline::Sink>> sinks_;
-    bool decided_ = false;
+    bool keep_ = false;
     std::uint64_t rows_out_ = 0;
     std::string proof_;
     std::optional<ReadRange> read_range_;

@@ -5,21 +5,30 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
+
 namespace headrace::run {
 namespace {
 
-bullmq::JobOptions options_of(const postgres::Result& rows, std::size_t i) {
-    bullmq::JobOptions options;
-    options.job_id = std::string(rows.text(i, "job_id"));
-    options.delay = bullmq::Millis(std::max<std::int64_t>(rows.integer(i, "delay_ms"), 0));
-    // Attempts are counted in Postgres; a job that BullMQ fails is sent again by the reconciler if its run is not over.
-    options.attempts = 1;
-    return options;
+RunJob job_of(const postgres::Result& rows, std::size_t i) {
+    boost::json::object data{
+        {"runId", rows.text(i, "run_id")},
+        {"pipeline", rows.text(i, "pipeline")},
+        {"trigger", rows.text(i, "trigger")},
+        {"scheduledFor", nullptr}};
+    if (!rows.is_null(i, "slot")) {
+        data["scheduledFor"] = rows.text(i, "slot");
+    }
+    return {
+        .id = std::string(rows.text(i, "job_id")),
+        .pipeline = std::string(rows.text(i, "pipeline")),
+        .data = boost::json::serialize(data),
+        .delay = milliseconds(std::max<std::int64_t>(rows.integer(i, "delay_ms"), 0))};
 }
 
 }  // namespace
 
-std::size_t dispatch(postgres::Connection& db, bullmq::Queue& queue, std::size_t limit) {
+std::size_t dispatch(postgres::Connection& db, RunQueue& queue, std::size_t limit) {
     std::size_t sent = 0;
     db.transaction([&](postgres::Connection& c) {
         sent = 0;
@@ -33,15 +42,7 @@ std::size_t dispatch(postgres::Connection& db, bullmq::Queue& queue, std::size_t
         );
         for (std::size_t i = 0; i < rows.rows(); ++i) {
             if (rows.text(i, "state") == "queued") {
-                boost::json::object data{
-                    {"runId", rows.text(i, "run_id")},
-                    {"pipeline", rows.text(i, "pipeline")},
-                    {"trigger", rows.text(i, "trigger")},
-                    {"scheduledFor", nullptr}};
-                if (!rows.is_null(i, "slot")) {
-                    data["scheduledFor"] = rows.text(i, "slot");
-                }
-                queue.add(rows.text(i, "pipeline"), boost::json::serialize(data), options_of(rows, i));
+                queue.add(job_of(rows, i));
                 HEADRACE_POINT("K21");
                 ++sent;
             }

@@ -1,16 +1,16 @@
-// Runs one delivery of the queue to its end: claim, the straight line source → transforms → checks → sinks, proof and
-// guards, seal, decide, publish. Called on a queue slot's thread, which is the run's thread; holds no state between
-// runs. This is the one place that catches what a run throws.
+// Runs one delivery of the queue to its end: the course of the protocol (run/course) around the straight line
+// source → transforms → checks → sinks (run/attempt). Called on a queue slot's thread, which is the run's thread; holds
+// no state between runs.
 #pragma once
 
 #include "base/redactor.hpp"
 #include "base/stop.hpp"
 #include "pipeline/registry.hpp"
-#include "postgres/pool.hpp"
 #include "redis/options.hpp"
+#include "run/course.hpp"
 #include "run/journal.hpp"
 #include "run/lease_keeper.hpp"
-#include "run/ledger.hpp"
+#include "run/stores.hpp"
 
 #include <functional>
 #include <memory>
@@ -20,7 +20,7 @@ namespace headrace::run {
 
 // What a worker lends to its runs. Outlives them.
 struct Services {
-    postgres::Pool& db;
+    LedgerStore& ledger;
     redis::Options cache;
     const pipeline::Registry& registry;
     std::function<pipeline::Credential(const std::string& name)> credential;  // throws credential.*
@@ -28,14 +28,6 @@ struct Services {
     LeaseKeeper& keeper;
     std::shared_ptr<Redactor> redactor;
     milliseconds lease{60'000};
-};
-
-// What the queue should do with the job.
-struct Done {
-    enum class Kind { completed, failed, again };
-    Kind kind = Kind::completed;
-    std::string text;      // JSON result, or the failure's sentence
-    milliseconds wait{0};  // again: not before
 };
 
 class Executor {

@@ -368,12 +368,11 @@ Decision decide(
     Connection& db,
     std::string_view run_id,
     std::string_view attempt_id,
-    const std::vector<SealedOutput>& outputs,
+    const Sealed& sealed,
     const Counters& counters,
-    std::string_view proof,
-    const std::optional<CursorReached>& cursor,
     Deadline deadline
 ) {
+    const auto& outputs = sealed.outputs;
     auto decision = Decision::fenced;
     db.transaction([&](Connection& c) {
         decision = Decision::fenced;
@@ -437,11 +436,11 @@ Decision decide(
             "update etl_runs set state = 'committed', committed_at = now(), proof = $3 where run_id = $1 and "
             "attempt_id = $2"
             " and state = 'running'",
-            {run_id, attempt_id, proof}
+            {run_id, attempt_id, sealed.proof}
         );
         write_counters(c, run_id, counters);
-        if (cursor) {
-            write_cursor(c, run_id, *cursor);
+        if (sealed.cursor) {
+            write_cursor(c, run_id, *sealed.cursor);
         }
         run_statements(c, outputs, deadline);
         decision = Decision::committed;
@@ -512,17 +511,7 @@ bool abandon(Connection& db, std::string_view run_id) {
     return moved;
 }
 
-Ending end_attempt(
-    Connection& db,
-    std::string_view run_id,
-    std::string_view attempt_id,
-    const Error& error,
-    std::string_view step,
-    std::int64_t log_seq,
-    milliseconds backoff,
-    milliseconds backoff_max,
-    const Counters& counters
-) {
+Ending end_attempt(Connection& db, std::string_view run_id, std::string_view attempt_id, const AttemptEnd& end) {
     Ending ending;
     db.transaction([&](Connection& c) {
         ending = Ending{};
@@ -532,22 +521,23 @@ Ending end_attempt(
             {run_id}
         );
         ending.state = run.empty() ? "" : std::string(run.text(0, "state"));
-        const auto details = error_json(error, step, log_seq);
+        const auto details = error_json(end.error, end.step, end.log_seq);
         if (run.empty() || ending.state != "running" || run.text(0, "attempt_id") != attempt_id) {
             if (!decided_by(run, attempt_id)) {
                 end_attempt_row(c, run_id, attempt_id, "superseded", details);
             }
             return;
         }
-        write_counters(c, run_id, counters);
+        write_counters(c, run_id, end.counters);
         const auto tries = static_cast<int>(run.integer(0, "tries"));
-        if (run.boolean(0, "cancel_requested")) {
+        // The request itself may be forgotten by now: a standby that did not know of it took Postgres' place.
+        if (run.boolean(0, "cancel_requested") || end.error.code() == "run.cancelled") {
             finish_cancelled(c, run_id);
             end_attempt_row(c, run_id, attempt_id, "cancelled", std::nullopt);
             ending.state = "cancelled";
-        } else if (error.kind() == ErrorKind::transient && tries < run.integer(0, "max_attempts")) {
+        } else if (end.error.kind() == ErrorKind::transient && tries < run.integer(0, "max_attempts")) {
             ending.state = "queued";
-            ending.wait = full_jitter(backoff, backoff_max, tries);
+            ending.wait = full_jitter(end.backoff, end.backoff_max, tries);
             c.exec(
                 "update etl_runs set state = 'queued', attempt_id = null, lease_until = null, worker_id = null, error "
                 "= $3,"

@@ -109,6 +109,13 @@ struct CursorReached {
     bool advances = true;  // becomes the watermark, if it is larger than the one that is there
 };
 
+// What an attempt asks to be decided.
+struct Sealed {
+    std::vector<SealedOutput> outputs;    // ascending by id
+    std::string proof;                    // how the source proved that the read was complete
+    std::optional<CursorReached> cursor;  // of an incremental read
+};
+
 enum class Decision { committed, fenced, cancelled };
 
 // nullopt: no such pipeline (foreign jobs) or no such run. A foreign job gets its run row here (trigger "queue").
@@ -128,15 +135,13 @@ Decision decide(
     postgres::Connection& db,
     std::string_view run_id,
     std::string_view attempt_id,
-    const std::vector<SealedOutput>& outputs,
+    const Sealed& sealed,
     const Counters& counters,
-    std::string_view proof,
-    const std::optional<CursorReached>& cursor,
     Deadline deadline
 );
 
 // What became of a decision whose COMMIT was not answered: waits on the row lock until the old backend is gone.
-// committed; cancelled = D did not happen and may be tried again by this attempt; fenced = somebody else owns the run.
+// committed; undecided = D did not happen and may be tried again by this attempt; fenced = somebody else owns the run.
 enum class Verdict { committed, undecided, fenced };
 Verdict verdict(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id);
 
@@ -154,17 +159,17 @@ struct Ending {
     milliseconds wait{0};
 };
 
-Ending end_attempt(
-    postgres::Connection& db,
-    std::string_view run_id,
-    std::string_view attempt_id,
-    const Error& error,
-    std::string_view step,
-    std::int64_t log_seq,
-    milliseconds backoff,
-    milliseconds backoff_max,
-    const Counters& counters
-);
+struct AttemptEnd {
+    Error error;
+    std::string step;          // in which it went wrong; "" = none
+    std::int64_t log_seq = 0;  // the line that tells
+    milliseconds backoff{0};   // doubled with each try, at most to backoff_max
+    milliseconds backoff_max{0};
+    Counters counters;
+};
+
+Ending
+end_attempt(postgres::Connection& db, std::string_view run_id, std::string_view attempt_id, const AttemptEnd& end);
 
 // Shutdown, or the queue took the job away: running → queued, and the attempt does not count as a try; nothing but a
 // `superseded` attempt when somebody else has the run.

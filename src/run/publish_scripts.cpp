@@ -251,7 +251,7 @@ std::string pointer_key(const Generation& generation) {
     return generation.manifest.form == Form::key ? std::string() : generation.key().live + ":current";
 }
 
-Applied apply(redis::Connection& cache, const Generation& generation, const std::string& staging, bool force) {
+Applied apply_script(redis::Connection& cache, const Generation& generation, const std::string& staging, bool force) {
     const auto& m = generation.manifest;
     const auto space = generation.space();
     // A key that is not there on purpose still needs a name in the right slot.
@@ -295,7 +295,7 @@ Applied apply(redis::Connection& cache, const Generation& generation, const std:
                                  : Applied::already;
 }
 
-bool sweep_rows(redis::Connection& cache, const Generation& generation) {
+bool sweep_rows_script(redis::Connection& cache, const Generation& generation) {
     static const redis::Script script("sweep rows", 1, sweep_text);
     const auto before = generation.decided_ms - generation.manifest.sweep_ms;
     return call(cache, script, {generation.space().seen(), std::to_string(before)}).integer() > 0;
@@ -326,21 +326,16 @@ void append_presence(redis::Connection& cache, const Generation& generation) {
     }
 }
 
-bool retire(
-    redis::Connection& cache,
-    const pipeline::RedisSpace& space,
-    const std::string& pointer,
-    bool expired,
-    const std::vector<std::string>& keep
-) {
+bool retire_script(redis::Connection& cache, const Retirable& output) {
     static const redis::Script script("retire", 3, retire_text);
+    const auto& space = output.space;
     std::vector<std::string> words = {
         space.marker(),
         space.registry(),
-        pointer.empty() ? space.marker() : pointer,
+        output.pointer.empty() ? space.marker() : output.pointer,
         space.base(),
-        expired ? "1" : "0"};
-    words.insert(words.end(), keep.begin(), keep.end());
+        output.expired ? "1" : "0"};
+    words.insert(words.end(), output.keep.begin(), output.keep.end());
     return call(cache, script, words).integer() == 1;
 }
 

@@ -1,12 +1,6 @@
-// Makes true again what faults left behind; runs in every worker, every few seconds, and is safe to run many times at
-// once:
-//   outbox rows → queue · runs of dead workers → queued again · queued runs without a job → sent again ·
-//   decided and unpublished outputs → published · outputs that Redis lost → published from Postgres, or by a new run ·
-//   committed runs without anything left to publish → succeeded · replaced and orphaned rows in Redis → removed ·
-//   staging tables of dead attempts → dropped.
+// The thread that sweeps (run/sweep): in every worker, every few seconds and when poked.
 #pragma once
 
-#include "bullmq/queue.hpp"
 #include "postgres/connection.hpp"
 #include "redis/options.hpp"
 #include "run/journal.hpp"

@@ -5,9 +5,11 @@
 #include "pipeline/parse.hpp"
 #include "postgres/migrate.hpp"
 #include "postgres/pool.hpp"
+#include "run/bullmq_queue.hpp"
 #include "run/catalog.hpp"
 #include "run/dispatcher.hpp"
 #include "run/executor.hpp"
+#include "run/postgres_ledger.hpp"
 #include "run/reconciler.hpp"
 #include "schedule/scheduler.hpp"
 
@@ -59,11 +61,12 @@ struct Worker::State {
     const pipeline::Registry& registry;
     std::shared_ptr<Redactor> redactor = std::make_shared<Redactor>();
     postgres::Pool pool;
+    PostgresLedger ledger{pool};
     JournalWriter journal;
     LeaseKeeper keeper;
     Services services;
     Executor executor;
-    bullmq::Queue queue;
+    BullmqQueue queue;
     std::optional<Reconciler> reconciler;
     std::optional<bullmq::Worker> worker;
 
@@ -83,7 +86,7 @@ struct Worker::State {
               {.db = settings.db, .name = settings.name, .concurrency = settings.concurrency, .lease = settings.lease}
           ),
           services{
-              .db = pool,
+              .ledger = ledger,
               .cache = settings.cache_redis,
               .registry = registry,
               .credential = [this](const std::string& name) { return settings.credential(*pool.take(), name); },
@@ -122,21 +125,16 @@ struct Worker::State {
 
     bullmq::ProcessResult process(bullmq::Job& job, bullmq::JobContext& context) {
         using bullmq::ProcessResult;
-        try {
-            const auto done = executor.execute(delivery_of(job, settings.queue), context.stop());
-            switch (done.kind) {
-                case Done::Kind::completed:
-                    return ProcessResult::completed(done.text);
-                case Done::Kind::failed:
-                    return ProcessResult::failed(done.text, true);
-                case Done::Kind::again:
-                    return ProcessResult::delayed(done.wait);
-            }
-        } catch (const std::exception& e) {
-            // Postgres is away or the like: the ledger knows where the run stands, the job comes back and asks it.
-            log::warn("delivery could not be handled; it comes again", {{"job", job.id}, {"error", e.what()}});
+        const auto done = executor.execute(delivery_of(job, settings.queue), context.stop());
+        switch (done.kind) {
+            case Done::Kind::completed:
+                return ProcessResult::completed(done.text);
+            case Done::Kind::failed:
+                return ProcessResult::failed(done.text, true);
+            case Done::Kind::again:
+                break;
         }
-        return ProcessResult::delayed(milliseconds(1000));
+        return ProcessResult::delayed(done.wait);
     }
 
     void plan() {

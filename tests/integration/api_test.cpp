@@ -5,11 +5,11 @@
 #include "auth/cookie.hpp"
 #include "auth/login_token.hpp"
 #include "base/ids.hpp"
-#include "bullmq/queue.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "net/stream.hpp"
 #include "postgres/migrate.hpp"
+#include "run/bullmq_queue.hpp"
 #include "run/dispatcher.hpp"
 #include "run/events.hpp"
 #include "support/servers.hpp"
@@ -130,7 +130,7 @@ protected:
                 .url = database.empty() ? database_ : database, .connect_timeout = std::chrono::milliseconds(2000)},
             8
         );
-        queue_ = std::make_unique<bullmq::Queue>(redis_options_, "etl");
+        queue_ = std::make_unique<run::BullmqQueue>(redis_options_, "etl");
         api_ = std::make_unique<api::Api>(api::Dependencies{
             .db = *pool_,
             .redis = redis_options_,
@@ -266,7 +266,7 @@ protected:
     std::optional<postgres::Connection> db_;
     std::optional<redis::Connection> redis_;
     std::unique_ptr<postgres::Pool> pool_;
-    std::unique_ptr<bullmq::Queue> queue_;
+    std::unique_ptr<run::BullmqQueue> queue_;
     std::unique_ptr<api::Api> api_;
     std::unique_ptr<net::HttpServer> server_;
     std::string cookie_;

@@ -2,7 +2,6 @@
 // look at memory, clusters. What readers do, tests do.
 #include "app/servers.hpp"
 #include "net/wait.hpp"
-#include "run/publisher.hpp"
 #include "run/rollback.hpp"
 #include "support/servers.hpp"
 #include "support/sink_run.hpp"
@@ -78,7 +77,7 @@ protected:
 
     run::RolledBack roll_back(const std::string& output = "") {
         auto done = run::rollback(run_->db(), run_->cache(), {.pipeline = "t", .output = output, .by = "ana"});
-        EXPECT_TRUE(run::publish_run(run_->db(), run_->cache(), done.run_id));
+        EXPECT_TRUE(run_->make_visible(done.run_id));
         return done;
     }
 
@@ -94,8 +93,8 @@ protected:
 
     // What the reconciler does about outputs.
     void heal() {
-        for (const auto& stale : run::find_stale(run_->db(), run_->cache())) {
-            run::publish_output(run_->db(), run_->cache(), stale.output_id, stale.lost);
+        for (const auto& stale : run_->stale()) {
+            run_->publish_output(stale.output_id, stale.lost);
         }
     }
 
@@ -115,7 +114,7 @@ TEST_F(RedisOutputs, DirectKeysAreExactlyTheResult) {
     EXPECT_EQ(version_in(read("u:*", "u:7")), 2);
     EXPECT_EQ(t.cache().command({"HGET", "u:*:meta", "rows"}).str(), "5");
     EXPECT_EQ(t.cache().command({"TTL", "u:3"}).integer(), -1);
-    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    EXPECT_TRUE(t.stale().empty());
     t.cache().command({"DEL", "u:5"});
     heal();
     EXPECT_EQ(version_in(t.get("u:5")), 2) << "a lost row comes back";
@@ -181,7 +180,7 @@ TEST_F(RedisOutputs, PointerFlipsToTheNewRowsAndOldOnesAreRemoved) {
     ASSERT_EQ(t.publish(rows(0, many, 3)), "succeeded");
     t.retire();
     EXPECT_EQ(keys("*:u:500").size(), 2u) << "only one is kept";
-    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    EXPECT_TRUE(t.stale().empty());
     t.cache().command({"DEL", "u:*:current"});
     heal();
     EXPECT_EQ(version_in(read("u:*", "u:0")), 3) << "a lost pointer comes back";
@@ -197,7 +196,7 @@ TEST_F(RedisOutputs, AutoGoesFromOneLayoutToTheOther) {
         EXPECT_EQ(version_in(read("u:*", fmt::format("u:{}", count - 1))), count == 0 ? -1 : v);
         EXPECT_EQ(read("u:*", fmt::format("u:{}", count)), "");
         EXPECT_EQ(keys("u:[0-9]*").size(), static_cast<std::size_t>(count < 1000 ? count : 0)) << "plain keys";
-        EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+        EXPECT_TRUE(t.stale().empty());
     }
 }
 
@@ -265,7 +264,7 @@ TEST_F(RedisOutputs, MergeKeepsOtherRows) {
     EXPECT_EQ(version_in(read("u:*", "u:2999")), 2);
     EXPECT_EQ(t.cache().command({"PTTL", "u:2999"}).integer(), -1);
     EXPECT_TRUE(keys("{o:*}:[gips]*").empty()) << "nothing is left of the staging";
-    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    EXPECT_TRUE(t.stale().empty());
     EXPECT_EQ(refused(), "run.no_previous");
     ASSERT_EQ(t.publish(rows(0, 0, 3)), "succeeded");
     EXPECT_EQ(version_in(t.get("u:0")), 1);
@@ -292,8 +291,7 @@ TEST_F(RedisOutputs, MergeGoesOnWhereItStopped) {
     auto& t = start("  - { type: redis, as: keys, key: \"u:{id}\", mode: merge }\n");
     ASSERT_EQ(t.decide(rows(0, 3500, 1)), "committed");
     EXPECT_EQ(
-        run::publish_output(t.db(), t.cache(), t.output_id(), false, Deadline::in(std::chrono::seconds(0))),
-        run::PublishResult::partly
+        t.publish_output(t.output_id(), false, Deadline::in(std::chrono::seconds(0))), run::PublishResult::partly
     );
     EXPECT_EQ(keys("u:[0-9]*").size(), 1000u);
     EXPECT_EQ(t.sql("select state as x from etl_runs"), "committed");
@@ -302,7 +300,7 @@ TEST_F(RedisOutputs, MergeGoesOnWhereItStopped) {
     EXPECT_EQ(t.sql("select state as x from etl_runs"), "succeeded");
     // The rows are gone in the middle: nobody says that they are in.
     ASSERT_EQ(t.decide(rows(0, 3500, 2)), "committed");
-    run::publish_output(t.db(), t.cache(), t.output_id(), false, Deadline::in(std::chrono::seconds(0)));
+    t.publish_output(t.output_id(), false, Deadline::in(std::chrono::seconds(0)));
     t.cache().command({"FLUSHALL"});
     EXPECT_FALSE(t.make_visible());
     EXPECT_EQ(t.sql("select state as x from etl_runs where state <> 'succeeded'"), "committed");
@@ -350,7 +348,7 @@ TEST_F(RedisOutputs, RollbackOfEveryLayoutAndForwardAgain) {
     EXPECT_EQ(t.cache().command({"HGET", "j:meta", "asOf"}).str().substr(0, 19), as_of.substr(0, 19));
     EXPECT_EQ(t.cache().command({"HGET", "p:*:meta", "seq"}).str(), "3");
     // Nobody heals it away, not even after Redis lost everything that Postgres has a copy of.
-    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    EXPECT_TRUE(t.stale().empty());
     heal();
     EXPECT_EQ(shown(), all(1));
     // A second one goes forward again, a third back, and the next run replaces it.
@@ -445,7 +443,7 @@ TEST_F(RedisOutputs, F16_fullRedisStillPublishes) {
     EXPECT_EQ(version_in(t.get("d:99")), 2);
     EXPECT_EQ(version_in(read("p:*", "p:99")), 2);
     EXPECT_EQ(version_in(t.get("m:99")), 2);
-    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    EXPECT_TRUE(t.stale().empty());
     t.retire();
     for (const auto* output : {"h", "d:*", "p:*"}) {
         roll_back(output);
@@ -629,12 +627,12 @@ TEST_F(RedisCluster, OutputsWithATagWorkWhole) {
     t.retire();
     for (const auto* output : {"{shop}:j", "{shop}:d:*", "{shop}:p:*", "{shop}:a:*"}) {
         const auto done = run::rollback(t.db(), t.cache(), {.pipeline = "t", .output = output, .by = "ana"});
-        EXPECT_TRUE(run::publish_run(t.db(), t.cache(), done.run_id));
+        EXPECT_TRUE(t.make_visible(done.run_id));
     }
     EXPECT_EQ(version_in(t.get("{shop}:j")), 1);
     EXPECT_EQ(version_in(t.get("{shop}:d:0")), 1);
     EXPECT_EQ(version_in(t.get(t.get("{shop}:p:*:current") + "{shop}:p:9")), 1);
-    EXPECT_TRUE(run::find_stale(t.db(), t.cache()).empty());
+    EXPECT_TRUE(t.stale().empty());
 }
 
 TEST_F(RedisCluster, DoctorNamesTheKeys) {

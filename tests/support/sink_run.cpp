@@ -8,7 +8,6 @@
 #include "run/attempt.hpp"
 #include "run/catalog.hpp"
 #include "run/control.hpp"
-#include "run/publisher.hpp"
 
 #include <stdexcept>
 
@@ -17,6 +16,8 @@ namespace headrace::support {
 SinkRun::SinkRun(const std::string& database_url, const std::string& cache_url, const std::string& sinks)
     : db_(postgres::Connection::connect({.url = database_url})),
       cache_(redis::Connection::connect(redis::parse_redis_url(cache_url), StopToken())),
+      pool_({.url = database_url}, 1),
+      outputs_(redis::parse_redis_url(cache_url)),
       registry_(app::make_registry(redis::parse_redis_url(cache_url), {.url = database_url})) {
     postgres::migrate(db_);
     auto parsed = pipeline::parse_definition(
@@ -62,7 +63,7 @@ std::string SinkRun::decide(const std::vector<data::Batch>& batches) {
     std::vector<std::unique_ptr<pipeline::Sink>> sinks;
     warnings_.clear();
     try {
-        std::vector<run::SealedOutput> sealed;
+        run::Sealed sealed{.outputs = {}, .proof = "test"};
         for (std::size_t i = 0; i < definition_.sinks.size(); ++i) {
             sinks.push_back(pipeline::find_type(registry_.sinks(), definition_.sinks[i].type)
                                 .make(definition_, definition_.sinks[i], nullptr));
@@ -84,9 +85,9 @@ std::string SinkRun::decide(const std::vector<data::Batch>& batches) {
             }
         }
         for (std::size_t i = 0; i < sinks.size(); ++i) {
-            sealed.push_back({claim.outputs.at(i).id, sinks[i]->seal()});
+            sealed.outputs.push_back({claim.outputs.at(i).id, sinks[i]->seal()});
         }
-        run::decide(db_, run_id_, claim.attempt_id, sealed, {}, "test", std::nullopt, Deadline::never());
+        run::decide(db_, run_id_, claim.attempt_id, sealed, {}, Deadline::never());
         return "committed";
     } catch (const Error& e) {
         error_ = e.message();
@@ -97,19 +98,18 @@ std::string SinkRun::decide(const std::vector<data::Batch>& batches) {
             db_,
             run_id_,
             claim.attempt_id,
-            Error(ErrorKind::permanent, e.code(), e.message()),
-            "stage",
-            0,
-            std::chrono::seconds(1),
-            std::chrono::seconds(1),
-            {}
+            {.error = Error(ErrorKind::permanent, e.code(), e.message()),
+             .step = "stage",
+             .backoff = std::chrono::seconds(1),
+             .backoff_max = std::chrono::seconds(1),
+             .counters = {}}
         );
         return e.code();
     }
 }
 
-bool SinkRun::make_visible() {
-    return run::publish_run(db_, cache_, run_id_);
+bool SinkRun::make_visible(const std::string& run_id) {
+    return run::publish_run(ledger_, outputs_, run_id);
 }
 
 std::string SinkRun::publish(const std::vector<data::Batch>& batches) {
@@ -136,8 +136,12 @@ std::string SinkRun::get(const std::string& key) {
     return reply.is_nil() ? std::string() : reply.take_str();
 }
 
+run::PublishResult SinkRun::publish_output(std::int64_t output_id, bool force, Deadline until) {
+    return run::publish(ledger_, outputs_, ledger_.generation(output_id).value(), force, until);
+}
+
 void SinkRun::retire() {
-    run::retire_rows(db_, cache_, Deadline::in(std::chrono::seconds(30)));
+    outputs_.retire(ledger_.retirable(), Deadline::in(std::chrono::seconds(30)));
 }
 
 }  // namespace headrace::support

@@ -6,7 +6,9 @@
 #include "pipeline/registry.hpp"
 #include "postgres/connection.hpp"
 #include "redis/connection.hpp"
-#include "run/ledger.hpp"
+#include "run/postgres_ledger.hpp"
+#include "run/publisher.hpp"
+#include "run/redis_outputs.hpp"
 
 #include <functional>
 #include <memory>
@@ -27,13 +29,21 @@ public:
     std::string publish(const std::vector<data::Batch>& batches);
     // The same up to the decision.
     std::string decide(const std::vector<data::Batch>& batches);
-    bool make_visible();  // of the last decision
+
+    bool make_visible() { return make_visible(run_id_); }  // of the last decision
+
+    bool make_visible(const std::string& run_id);
 
     const std::string& last_run() const { return run_id_; }
 
     const std::string& last_error() const { return error_; }
 
     const std::vector<std::string>& warnings() const { return warnings_; }
+
+    // What Redis does not show as it was decided; and one output published as the reconciler would.
+    std::vector<run::Stale> stale() { return run::find_stale(ledger_, outputs_); }
+
+    run::PublishResult publish_output(std::int64_t output_id, bool force = false, Deadline until = Deadline::never());
 
     postgres::Connection& db() { return db_; }
 
@@ -48,6 +58,9 @@ public:
 private:
     postgres::Connection db_;
     redis::Connection cache_;
+    postgres::Pool pool_;
+    run::PostgresLedger ledger_{pool_};
+    run::RedisOutputs outputs_;
     pipeline::Registry registry_;
     pipeline::Definition definition_;
     std::int64_t worker_ = 0;

@@ -1,11 +1,11 @@
 #include "support/stack.hpp"
 
-#include "bullmq/queue.hpp"
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
 #include "net/http_client.hpp"
 #include "net/wait.hpp"
 #include "postgres/migrate.hpp"
+#include "run/bullmq_queue.hpp"
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
 #include "run/states.hpp"
@@ -133,7 +133,7 @@ std::string Stack::trigger(const std::string& pipeline, bool forced) {
          .retry_of = std::nullopt,
          .forced = forced}
     );
-    bullmq::Queue queue(redis::parse_redis_url(redis_url_), "etl");
+    run::BullmqQueue queue(redis::parse_redis_url(redis_url_), "etl");
     run::dispatch(*db_, queue);
     return run.run_id;
 }

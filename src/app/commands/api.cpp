@@ -6,9 +6,9 @@
 #include "app/dev_stack.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
-#include "bullmq/queue.hpp"
 #include "net/http_server.hpp"
 #include "postgres/migrate.hpp"
+#include "run/bullmq_queue.hpp"
 #include "run/dispatcher.hpp"
 
 #include <fmt/core.h>
@@ -59,7 +59,7 @@ int serve(bool dev_login) {
     require(config.session_secret.reveal(), "SESSION_SECRET");
     postgres::Pool db(context.db, pool_threads + 2);
     postgres::require_schema(*db.take());
-    bullmq::Queue queue(context.queue_redis, config.queue, config.queue_prefix);
+    run::BullmqQueue queue(context.queue_redis, config.queue, config.queue_prefix);
     api::Api api(
         {.db = db,
          .redis = context.queue_redis,

@@ -3,7 +3,9 @@
 
 #include "app/commands.hpp"
 #include "app/context.hpp"
+#include "run/postgres_ledger.hpp"
 #include "run/publisher.hpp"
+#include "run/redis_outputs.hpp"
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -30,7 +32,10 @@ int roll_back(const std::string& pipeline, const std::string& output) {
         );
     }
     try {
-        if (!run::publish_run(db, cache, done.run_id)) {
+        postgres::Pool pool(context.db, 1);
+        run::PostgresLedger ledger(pool);
+        run::RedisOutputs outputs(context.cache_redis);
+        if (!run::publish_run(ledger, outputs, done.run_id)) {
             throw Error(ErrorKind::transient, "redis.command", "the kept rows went away in this moment");
         }
     } catch (const Error& e) {

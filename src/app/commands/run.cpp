@@ -2,7 +2,7 @@
 #include "app/commands.hpp"
 #include "app/context.hpp"
 #include "app/run_watch.hpp"
-#include "bullmq/queue.hpp"
+#include "run/bullmq_queue.hpp"
 #include "run/control.hpp"
 #include "run/dispatcher.hpp"
 
@@ -20,7 +20,7 @@ std::string who() {
 // The queue may be away: the run is in Postgres and any worker's sweep sends it.
 void send(const Context& context, postgres::Connection& db) {
     try {
-        bullmq::Queue queue(context.queue_redis, context.config.queue, context.config.queue_prefix);
+        run::BullmqQueue queue(context.queue_redis, context.config.queue, context.config.queue_prefix);
         run::dispatch(db, queue);
     } catch (const Error& e) {
         fmt::print(stderr, "not sent yet ({}); a worker will\n", e.what());
