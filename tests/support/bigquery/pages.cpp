@@ -120,6 +120,7 @@ Reply Simulator::page(const Request& request, const std::optional<Fault>& fault)
         if (!job->reason.empty()) {
             return error_reply(400, job->reason, job->message);
         }
+        job->state = "DONE";
         view = job->view;
         out.job = job->id;
     }

@@ -380,6 +380,11 @@ Reply Simulator::insert(const Request& request, const std::optional<Fault>& faul
     if (!job->view) {
         return error_reply(400, "invalidQuery", "The simulator knows only SELECT columns FROM table [LIMIT n]");
     }
+    const auto* dry = body.at("configuration").as_object().if_contains("dryRun");
+    if (dry != nullptr && dry->is_bool() && dry->as_bool()) {
+        job->state = "DONE";
+        return json_reply(job_json(*job));
+    }
     const auto most = text_of(query, "maximumBytesBilled");
     if (!most.empty() && std::stoull(most) < job->view->rows * row_bytes) {
         job->state = "DONE";

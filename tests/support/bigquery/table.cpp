@@ -125,7 +125,9 @@ std::string field_json(const Column& column) {
         column.name,
         column.type,
         column.mode,
-        column.fields.empty() ? "" : ",\"fields\":" + column.fields
+        column.type == "RANGE"  ? R"(,"rangeElementType":{"type":"DATE"})"
+        : column.fields.empty() ? ""
+                                : ",\"fields\":" + column.fields
     );
 }
 
