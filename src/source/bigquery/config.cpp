@@ -16,7 +16,7 @@ using pipeline::OptionKind;
 
 constexpr std::string_view google = "https://bigquery.googleapis.com";
 constexpr std::string_view google_metadata = "metadata.google.internal";
-constexpr std::int64_t most_row_bytes = std::int64_t{256} << 20;
+constexpr std::int64_t row_bytes_limit = std::int64_t{256} << 20;
 
 constexpr std::string_view parameter_types[] = {
     "STRING",
@@ -184,7 +184,7 @@ void read_bounds(const pipeline::Part& part, Config& out) {
     if (rows < 0 || rows > 10'000'000) {
         invalid(part, "`page_rows` is between 0 (BigQuery decides) and 10000000");
     }
-    if (row_bytes < 64 << 10 || row_bytes > most_row_bytes) {
+    if (row_bytes < 64 << 10 || row_bytes > row_bytes_limit) {
         invalid(part, "`max_row_bytes` is between 64KiB and 256MiB");
     }
     if (retries < 0 || retries > 20) {
