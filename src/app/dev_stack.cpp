@@ -37,6 +37,7 @@ DevStack::DevStack(std::string data_dir)
       postgres_({.dir = data_dir_ + "/postgres", .settings = {}}),
       redis_({.dir = data_dir_ + "/redis", .settings = {}}),
       clickhouse_({.dir = data_dir_ + "/clickhouse"}),
+      simulator_(data_dir_ + "/bigquery"),
       key_file_(data_dir_ + "/key") {}
 
 void DevStack::start(const StopToken& stop) {
@@ -53,6 +54,7 @@ void DevStack::start(const StopToken& stop) {
 }
 
 void DevStack::stop() {
+    simulator_.stop();
     clickhouse_.stop();
     redis_.stop();
     postgres_.stop();
@@ -81,6 +83,32 @@ void DevStack::load_samples(const StopToken& stop) {
          .settings = {{"url", clickhouse_.url()}, {"user", "reader"}, {"database", "headrace_demo"}},
          .allowed_hosts = {host}},
         clickhouse_.reader_password(),
+        "headrace dev",
+        true
+    );
+    offer_bigquery(db, store, stop);
+}
+
+// A credential that the user stored is left alone, and what it names is read.
+void DevStack::offer_bigquery(postgres::Connection& db, const credential::Store& store, const StopToken& stop) {
+    for (const auto& one : store.list(db)) {
+        if (one.name == "bigquery" && one.settings.find("simulator") == one.settings.end()) {
+            bigquery_text_ = "your credential `bigquery`";
+            return;
+        }
+    }
+    if (!simulator_.start(stop)) {
+        bigquery_text_ = "none: store a credential `bigquery` (docs/pipelines.md), or build bigquery_simulator";
+        return;
+    }
+    bigquery_text_ = "a simulator, not Google: " + simulator_.url();
+    store.set(
+        db,
+        {.name = "bigquery",
+         .kind = "bigquery",
+         .settings = {{"url", simulator_.url()}, {"simulator", "headrace dev"}},
+         .allowed_hosts = {simulator_.url().substr(std::string_view("http://").size())}},
+        simulator_.key_file(),
         "headrace dev",
         true
     );

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "app/servers.hpp"
+#include "app/simulated_bigquery.hpp"
 #include "base/stop.hpp"
+#include "credential/store.hpp"
 
 #include <memory>
 #include <string>
@@ -30,16 +32,22 @@ public:
 
     PrivateClickHouse& clickhouse() { return clickhouse_; }
 
+    // One line for the banner: the simulator, the user's own service, or that there is none.
+    const std::string& bigquery() const { return bigquery_text_; }
+
     const std::string& data_dir() const { return data_dir_; }
 
 private:
     void prepare_database();
     void load_samples(const StopToken& stop);
+    void offer_bigquery(postgres::Connection& db, const credential::Store& store, const StopToken& stop);
 
     std::string data_dir_;
     PrivatePostgres postgres_;
     PrivateRedis redis_;
     PrivateClickHouse clickhouse_;
+    SimulatedBigQuery simulator_;
+    std::string bigquery_text_;
     std::string key_file_;
     std::string session_secret_;
 };

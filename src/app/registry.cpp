@@ -3,6 +3,7 @@
 #include "check/checks.hpp"
 #include "sink/postgres/postgres_sink.hpp"
 #include "sink/redis/redis_sink.hpp"
+#include "source/bigquery/bigquery.hpp"
 #include "source/clickhouse/clickhouse.hpp"
 #include "transform/transforms.hpp"
 
@@ -10,6 +11,7 @@ namespace headrace::app {
 
 pipeline::Registry make_registry(const redis::Options& cache, const postgres::ConnectOptions& db) {
     pipeline::Registry registry;
+    registry.add(source::bigquery::type());
     registry.add(source::clickhouse::type());
     for (auto& type : transform::types()) {
         registry.add(std::move(type));

@@ -15,7 +15,7 @@ namespace headrace::credential {
 
 struct NewCredential {
     std::string name;                             // [A-Za-z0-9_.-]{1,64}
-    std::string kind;                             // clickhouse, redis, postgres, http
+    std::string kind;                             // bigquery, clickhouse, redis, postgres, http
     std::map<std::string, std::string> settings;  // public: url, user, database …
     std::vector<std::string> allowed_hosts;       // host[:port]; at least one
 };

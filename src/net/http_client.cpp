@@ -26,9 +26,13 @@ HttpClient::HttpClient(HttpClientOptions options) : state_(std::make_unique<Stat
 HttpClient::~HttpClient() = default;
 
 HttpResponse HttpClient::start(const HttpRequest& request, const StopToken& stop) {
-    auto transfer = std::make_unique<HttpResponse::Transfer>(*state_, request, stop);
-    transfer->wait_for_head();
-    return HttpResponse(std::move(transfer));
+    auto response = begin(request, stop);
+    response.await_head();
+    return response;
+}
+
+HttpResponse HttpClient::begin(const HttpRequest& request, const StopToken& stop) {
+    return HttpResponse(std::make_unique<HttpResponse::Transfer>(*state_, request, stop));
 }
 
 HttpReply HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {
@@ -45,6 +49,10 @@ HttpResponse::HttpResponse(std::unique_ptr<Transfer> transfer) : transfer_(std::
 HttpResponse::HttpResponse(HttpResponse&&) noexcept = default;
 HttpResponse& HttpResponse::operator=(HttpResponse&&) noexcept = default;
 HttpResponse::~HttpResponse() = default;
+
+void HttpResponse::await_head() {
+    transfer_->wait_for_head();
+}
 
 int HttpResponse::status() const {
     return transfer_->status;

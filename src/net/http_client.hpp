@@ -52,6 +52,8 @@ public:
     HttpResponse& operator=(HttpResponse&&) noexcept;
     ~HttpResponse();
 
+    // Waits for the head of the final answer (not 1xx). Done already, unless this came from begin().
+    void await_head();
     int status() const;
     const HttpHeaders& headers() const;
 
@@ -91,6 +93,9 @@ public:
     // Returns when the head of the final answer (not 1xx) is there; any status is an answer. `stop`
     // also guards the body.
     HttpResponse start(const HttpRequest& request, const StopToken& stop);
+    // Returns at once; await_head() comes first. Until then the exchange goes on, up to `buffer_bytes` of body, while
+    // another response of this client is read: that is how the next page comes while this one is decoded.
+    HttpResponse begin(const HttpRequest& request, const StopToken& stop);
     // Head and body of a small answer.
     HttpReply fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body = 1024 * 1024);
 

@@ -38,7 +38,7 @@ struct OptionSpec {
 // A resolved credential: settings are public (host, user …), the secret is not.
 struct Credential {
     std::string name;
-    std::string kind;                                          // "clickhouse", "redis", "postgres", "http"
+    std::string kind;                                          // "bigquery", "clickhouse", "redis", "postgres", "http"
     std::map<std::string, std::string, std::less<>> settings;  // "url", "user", "database" …
     Secret secret;                                             // password or token
     std::vector<std::string> allowed_hosts;                    // host[:port]; the secret goes nowhere else

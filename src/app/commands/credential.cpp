@@ -123,7 +123,7 @@ void add_credential(CLI::App& app, Run& chosen) {
         command->add_subcommand("set", "Store a credential; the secret is read from stdin, or asked for");
     auto options = std::make_shared<SetOptions>();
     set_command->add_option("name", options->name, "Name that pipelines use")->required();
-    set_command->add_option("--kind", options->kind, "clickhouse, redis, postgres, http")->required();
+    set_command->add_option("--kind", options->kind, "bigquery, clickhouse, redis, postgres, http")->required();
     set_command->add_option(
         "-s,--setting", options->settings, "Public setting NAME=VALUE, e.g. url=http://db:8123 user=etl"
     );

@@ -12,7 +12,7 @@ namespace headrace::source::clickhouse {
 namespace {
 
 constexpr int most_levels = 32;
-constexpr std::size_t most_shown = 120;
+constexpr std::size_t most_type_shown = 120;
 
 struct Simple {
     std::string_view name;
@@ -400,8 +400,8 @@ Type parse_type(std::string_view text, std::string_view column) {
             "source.unsupported",
             fmt::format(
                 "column `{}` has the type {}, which is not supported",
-                column.substr(0, most_shown),
-                text.substr(0, most_shown)
+                column.substr(0, most_type_shown),
+                text.substr(0, most_type_shown)
             )
         )
             .with_hint(advice(text));

@@ -1,0 +1,271 @@
+#include "source/bigquery/config.hpp"
+
+#include "base/error.hpp"
+#include "net/address.hpp"
+#include "net/http_headers.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string_view>
+
+namespace headrace::source::bigquery {
+namespace {
+
+using pipeline::OptionKind;
+
+constexpr std::string_view google = "https://bigquery.googleapis.com";
+constexpr std::string_view google_metadata = "metadata.google.internal";
+constexpr std::int64_t row_bytes_limit = std::int64_t{256} << 20;
+
+constexpr std::string_view parameter_types[] = {
+    "STRING",
+    "INT64",
+    "FLOAT64",
+    "NUMERIC",
+    "BIGNUMERIC",
+    "BOOL",
+    "BYTES",
+    "DATE",
+    "DATETIME",
+    "TIME",
+    "TIMESTAMP",
+    "JSON"};
+
+[[noreturn]] void invalid(const pipeline::Part& part, std::string text) {
+    const auto& place = part.options.place;
+    throw Error(
+        ErrorKind::invalid,
+        "pipeline.invalid",
+        place.file.empty() ? std::move(text) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, text)
+    );
+}
+
+std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise = "") {
+    const auto it = credential.settings.find(name);
+    return it == credential.settings.end() || it->second.empty() ? std::string(otherwise) : it->second;
+}
+
+bool is_loopback(std::string_view host) {
+    return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Secrets and tokens go there: only over TLS, and only where the credential allows it.
+std::string checked_url(const pipeline::Credential& credential, std::string_view what, const std::string& text) {
+    const auto url = net::parse_url(text);
+    const bool plain = url.scheme == "http" && is_loopback(url.host);
+    if ((url.scheme != "https" && !plain) || url.host.empty() || !url.user.empty() || !url.query.empty()) {
+        throw Error(
+            ErrorKind::invalid,
+            "config.invalid",
+            fmt::format(
+                "credential {}: `{}` must be an https:// address without user and parameters (http:// only to this "
+                "machine)",
+                credential.name,
+                what
+            )
+        );
+    }
+    const auto address = net::Address{url.host, url.port_or(url.scheme == "https" ? 443 : 80), ""}.text();
+    const bool allowed =
+        std::any_of(credential.allowed_hosts.begin(), credential.allowed_hosts.end(), [&](const std::string& entry) {
+            return net::equal_no_case(entry, url.host) || net::equal_no_case(entry, address);
+        });
+    if (!allowed) {
+        throw Error(
+            ErrorKind::invalid,
+            "credential.host_denied",
+            fmt::format("credential {} may not be sent to {} (`{}`)", credential.name, address, what)
+        );
+    }
+    std::string out = text;
+    while (out.ends_with('/')) {
+        out.pop_back();
+    }
+    return out;
+}
+
+void read_credential(const pipeline::Credential& credential, Config& out) {
+    if (setting(credential, "auth") == "metadata") {
+        out.key.kind = AuthKind::metadata;
+        out.metadata_host = setting(credential, "metadata_host", google_metadata);
+    } else {
+        try {
+            out.key = parse_key(credential.secret.reveal());
+        } catch (Error& error) {
+            throw Error(error.within(fmt::format("credential {}", credential.name)));
+        }
+        out.key.token_uri = checked_url(credential, "token_uri", setting(credential, "token_uri", out.key.token_uri));
+    }
+    out.base_url = checked_url(credential, "url", setting(credential, "url", google));
+    out.ca_file = setting(credential, "ca_file");
+}
+
+std::string read_query(const pipeline::Part& part) {
+    auto query = part.options.get("query");
+    const auto end = query.find_last_not_of(" \t\r\n;");
+    query.resize(end == std::string::npos ? 0 : end + 1);
+    if (query.empty()) {
+        invalid(part, "`query` is empty");
+    }
+    return query;
+}
+
+void read_parameters(const pipeline::Part& part, Config& out) {
+    const auto values = part.options.get_list("parameters");
+    const auto types = part.options.get_list("parameter_types");
+    for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
+        out.parameters.push_back({values[i], "STRING", values[i + 1]});
+    }
+    for (std::size_t i = 0; i + 1 < types.size(); i += 2) {
+        const auto it = std::find_if(out.parameters.begin(), out.parameters.end(), [&](const QueryParameter& one) {
+            return one.name == types[i];
+        });
+        if (it == out.parameters.end()) {
+            invalid(part, fmt::format("`parameter_types.{0}`: there is no parameter `{0}`", types[i]));
+        }
+        if (std::find(std::begin(parameter_types), std::end(parameter_types), types[i + 1]) ==
+            std::end(parameter_types)) {
+            invalid(
+                part,
+                fmt::format("`parameter_types.{}`: `{}` is no type of a parameter, e.g. INT64", types[i], types[i + 1])
+            );
+        }
+        it->type = types[i + 1];
+    }
+}
+
+// Google's rule: at most 63 small letters, digits, _ and -; a key begins with a letter.
+bool is_label(std::string_view text, bool key) {
+    return text.size() <= 63 && (!key || (!text.empty() && text[0] >= 'a' && text[0] <= 'z')) &&
+           std::all_of(text.begin(), text.end(), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+           });
+}
+
+void read_labels(const pipeline::Part& part, Config& out) {
+    const auto list = part.options.get_list("labels");
+    for (std::size_t i = 0; i + 1 < list.size(); i += 2) {
+        if (!is_label(list[i], true) || !is_label(list[i + 1], false)) {
+            invalid(
+                part,
+                fmt::format("`labels.{}`: at most 63 of a-z, 0-9, _ and -, and a name begins with a letter", list[i])
+            );
+        }
+        out.labels.emplace_back(list[i], list[i + 1]);
+    }
+}
+
+void read_names(const pipeline::Part& part, const pipeline::Credential& credential, Config& out) {
+    out.project = part.options.get("project", setting(credential, "project", out.key.project));
+    if (out.project.empty()) {
+        invalid(part, "`project` is missing: the project that pays for the query (or set it in the credential)");
+    }
+    out.location = part.options.get("location", setting(credential, "location"));
+    const auto dataset = part.options.get("default_dataset");
+    const auto dot = dataset.rfind('.');
+    out.default_project = dot == std::string::npos ? out.project : dataset.substr(0, dot);
+    out.default_dataset = dot == std::string::npos ? dataset : dataset.substr(dot + 1);
+    if (!dataset.empty() && (out.default_dataset.empty() || out.default_project.empty())) {
+        invalid(part, "`default_dataset` is written dataset or project.dataset");
+    }
+}
+
+void read_bounds(const pipeline::Part& part, Config& out) {
+    const auto& options = part.options;
+    if (options.has("maximum_bytes_billed") && !options.get("maximum_bytes_billed").empty()) {
+        out.maximum_bytes_billed = static_cast<std::uint64_t>(options.get_int("maximum_bytes_billed"));
+    }
+    const auto rows = options.get_int("page_rows", 0);
+    const auto row_bytes = options.get_int("max_row_bytes", 32 << 20);
+    const auto retries = options.get_int("retries", 6);
+    out.backoff = std::chrono::milliseconds(options.get_int("backoff", 500));
+    out.request_timeout = std::chrono::milliseconds(options.get_int("request_timeout", 600'000));
+    if (rows < 0 || rows > 10'000'000) {
+        invalid(part, "`page_rows` is between 0 (BigQuery decides) and 10000000");
+    }
+    if (row_bytes < 64 << 10 || row_bytes > row_bytes_limit) {
+        invalid(part, "`max_row_bytes` is between 64KiB and 256MiB");
+    }
+    if (retries < 0 || retries > 20) {
+        invalid(part, "`retries` is between 0 and 20");
+    }
+    if (out.backoff < std::chrono::milliseconds(1) || out.backoff > std::chrono::minutes(1)) {
+        invalid(part, "`backoff` is between 1ms and 1m");
+    }
+    if (out.request_timeout < std::chrono::milliseconds(100)) {
+        invalid(part, "`request_timeout` is at least 100ms");
+    }
+    out.page_rows = static_cast<std::uint64_t>(rows);
+    out.max_row_bytes = static_cast<std::uint64_t>(row_bytes);
+    out.retries = static_cast<int>(retries);
+}
+
+}  // namespace
+
+std::vector<pipeline::OptionSpec> option_specs() {
+    return {
+        {"query", OptionKind::sql, true, "", "The SELECT to run, in GoogleSQL.", {}},
+        {"project", OptionKind::text, false, "", "Project that pays; else that of the credential.", {}},
+        {"default_dataset",
+         OptionKind::text,
+         false,
+         "",
+         "For table names without one: dataset or project.dataset.",
+         {}},
+        {"location", OptionKind::text, false, "", "Where the job runs, e.g. EU; else where the data is.", {}},
+        {"parameters", OptionKind::text_map, false, "", "Values for @name in the query, e.g. {country: UA}.", {}},
+        {"parameter_types",
+         OptionKind::text_map,
+         false,
+         "",
+         "Their types where they are not STRING, e.g. {since: DATE}.",
+         {}},
+        {"labels", OptionKind::text_map, false, "", "Labels of the job, beside headrace_run.", {}},
+        {"maximum_bytes_billed",
+         OptionKind::bytes,
+         false,
+         "",
+         "A query that would be billed for more is refused before it costs anything.",
+         {}},
+        {"dry_run",
+         OptionKind::boolean,
+         false,
+         "true",
+         "Ask first what the query will read, for the log and for `maximum_bytes_billed`.",
+         {}},
+        {"use_query_cache", OptionKind::boolean, false, "true", "Let BigQuery answer from its cache.", {}},
+        {"compress", OptionKind::boolean, false, "true", "Pages come as gzip: less network, more CPU.", {}},
+        {"page_rows", OptionKind::integer, false, "0", "Most rows of one page; 0: BigQuery decides.", {}},
+        {"max_row_bytes", OptionKind::bytes, false, "32MiB", "A larger row fails the run; up to 256MiB.", {}},
+        {"retries", OptionKind::integer, false, "6", "How often one request is tried again within an attempt.", {}},
+        {"backoff",
+         OptionKind::duration,
+         false,
+         "500ms",
+         "First wait before that; doubles up to 32 s, with jitter.",
+         {}},
+        {"request_timeout",
+         OptionKind::duration,
+         false,
+         "10m",
+         "Longest time that BigQuery may take for one page; two minutes of silence end it too.",
+         {}},
+    };
+}
+
+Config make_config(const pipeline::Part& part, const pipeline::Credential& credential) {
+    Config out;
+    read_credential(credential, out);
+    read_names(part, credential, out);
+    out.query = read_query(part);
+    read_parameters(part, out);
+    read_labels(part, out);
+    read_bounds(part, out);
+    out.dry_run = part.options.get_bool("dry_run", true);
+    out.use_query_cache = part.options.get_bool("use_query_cache", true);
+    out.compress = part.options.get_bool("compress", true);
+    return out;
+}
+
+}  // namespace headrace::source::bigquery
