@@ -130,7 +130,7 @@ void Speaker::fail(Pending& out, const RunningPtr& running) {
 void Speaker::let_go(const RunningPtr& running) {
     keeper_.untrack(running);
     std::lock_guard guard(mutex_);
-    held_.erase(running);
+    held_.remove(running);
 }
 
 void Speaker::answered(Pending&& pending, redis::Reply&& reply) {

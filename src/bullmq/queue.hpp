@@ -11,6 +11,7 @@
 #include "redis/options.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,27 @@ struct QueueMetrics {
     std::vector<std::int64_t> points;  // per minute, newest first
 };
 
+// Adds without waiting for each answer: at most `in_flight` are unanswered. One thread. After an error nothing more can
+// be added, and what was unanswered may or may not be there.
+class AddStream {
+public:
+    // Called from add() and finish(), in order: how many came before this one, and its id.
+    using Added = std::function<void(std::uint64_t index, std::string id)>;
+
+    AddStream(AddStream&&) noexcept;
+    AddStream& operator=(AddStream&&) noexcept;
+    ~AddStream();  // leaves the unanswered alone
+
+    void add(std::string_view name, std::string_view data_json, const JobOptions& options = {});
+    void finish();  // waits for all answers
+
+private:
+    friend class Queue;
+    struct State;
+    explicit AddStream(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
 class Queue {
 public:
     // `stop` ends a call that waits for Redis (Error net.cancelled).
@@ -53,6 +75,8 @@ public:
     std::string add(std::string_view name, std::string_view data_json, const JobOptions& options = {});
     // One pipeline, not atomic: a transient error may leave some added. Ids in order.
     std::vector<std::string> add_bulk(std::span<const NewJob> jobs);
+    // For many jobs that come one after the other: see AddStream. Its own connection; the queue must outlive it.
+    AddStream stream(std::size_t in_flight = 100, AddStream::Added added = {});
 
     // --- One job. bool results: false when there is no such job or it is not in the state that the call needs.
     std::optional<Job> job(std::string_view id);
@@ -111,6 +135,7 @@ public:
     bool remove_deduplication(std::string_view deduplication_id);
 
 private:
+    friend class AddStream;
     friend class JobSchedulers;
     struct State;
     std::unique_ptr<State> state_;

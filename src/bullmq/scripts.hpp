@@ -148,10 +148,20 @@ public:
 
 private:
     class Builder;
+
+    // The beginning of a call that is the same each time: script and first keys.
+    struct Head {
+        const redis::Script* script = nullptr;
+        std::string resp;
+        std::size_t left = 0;  // arguments that are missing
+    };
+
+    const Head& finish_head(bool failed);
     const redis::Script& script(std::string_view name, std::size_t keys);
     std::string metrics_key(bool failed) const;
 
     Keys keys_;
+    Head finish_heads_[2];
     std::map<std::string, std::unique_ptr<redis::Script>, std::less<>> scripts_;
 };
 

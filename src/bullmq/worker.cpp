@@ -131,7 +131,7 @@ struct Worker::State {
               keys,
               options,
               keeper,
-              [this](RunningPtr running) { slots.push(std::move(running)); },
+              [this](std::vector<RunningPtr>&& ready) { slots.push(std::move(ready)); },
               events
           ),
           waiter(

@@ -121,6 +121,29 @@ Call Calls::move_to_active(const FetchSettings& settings, std::string_view token
     return call.arg(k.base).arg(now).arg(pack_fetch(settings, token)).finish();
 }
 
+const Calls::Head& Calls::finish_head(bool failed) {
+    auto& head = finish_heads_[failed ? 1 : 0];
+    if (head.script == nullptr) {
+        const auto& k = keys_;
+        Builder call(script("moveToFinished", 14), 9);
+        call.keys(
+            {k.wait,
+             k.active,
+             k.prioritized,
+             k.events,
+             k.stalled,
+             k.limiter,
+             k.delayed,
+             k.paused,
+             k.meta,
+             k.pc,
+             failed ? k.failed : k.completed}
+        );
+        head = std::move(call).head();
+    }
+    return head;
+}
+
 Call Calls::move_to_finished(
     const FetchSettings& settings,
     const Job& job,
@@ -128,7 +151,6 @@ Call Calls::move_to_finished(
     const Finish& finish,
     std::int64_t now
 ) {
-    const auto& k = keys_;
     const std::string_view target = finish.failed ? "failed" : "completed";
     MapPacker options;
     options.add("token", token);
@@ -144,30 +166,15 @@ Call Calls::move_to_finished(
     options.add("cpof", job.options.continue_parent_on_failure);
     options.add("idof", job.options.ignore_dependency_on_failure);
     options.add("rdof", job.options.remove_dependency_on_failure);
-    Builder call(script("moveToFinished", 14), 9);
-    call.keys(
-        {k.wait,
-         k.active,
-         k.prioritized,
-         k.events,
-         k.stalled,
-         k.limiter,
-         k.delayed,
-         k.paused,
-         k.meta,
-         k.pc,
-         finish.failed ? k.failed : k.completed,
-         k.job(job.id),
-         metrics_key(finish.failed),
-         k.marker}
-    );
+    Builder call(finish_head(finish.failed));
+    call.keys({keys_.job(job.id), metrics_key(finish.failed), keys_.marker});
     return call.arg(job.id)
         .arg(now)
         .arg(finish.failed ? "failedReason" : "returnvalue")
         .arg(finish.value)
         .arg(target)
         .flag(finish.fetch_next)
-        .arg(k.base)
+        .arg(keys_.base)
         .arg(options.take())
         .arg(finish.fields != nullptr ? pack_fields(*finish.fields) : std::string())
         .finish();

@@ -2,6 +2,7 @@
 
 #include "redis/resp.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace headrace::redis {
@@ -9,6 +10,8 @@ namespace {
 
 constexpr std::size_t reference_from = 4 * 1024;
 constexpr std::size_t read_size = 32 * 1024;
+constexpr std::size_t feed_size =
+    4 * 1024;  // hiredis moves what is left of its buffer after each kilobyte that it used
 constexpr std::size_t keep_capacity = 256 * 1024;
 
 }  // namespace
@@ -32,6 +35,7 @@ struct Connection::State {
     std::size_t outside_bytes = 0;
     std::size_t pending = 0;
     std::string input;
+    std::string_view unfed;  // of `input`
     bool dead = false;
 
     State(net::Stream s, std::string n, StopToken t, std::chrono::milliseconds timeout)
@@ -154,17 +158,33 @@ struct Connection::State {
         }
     }
 
-    Reply read(Deadline deadline) {
+    std::optional<Reply> next_of_input() {
         for (;;) {
             if (auto reply = reader.next()) {
                 --pending;
+                return reply;
+            }
+            if (unfed.empty()) {
+                return std::nullopt;
+            }
+            reader.feed(unfed.substr(0, feed_size));
+            unfed.remove_prefix(std::min(feed_size, unfed.size()));
+        }
+    }
+
+    void took(std::size_t count) {
+        if (count == 0) {
+            throw Error(ErrorKind::transient, "redis.connect", name + ": the server closed the connection");
+        }
+        unfed = {input.data(), count};
+    }
+
+    Reply read(Deadline deadline) {
+        for (;;) {
+            if (auto reply = next_of_input()) {
                 return std::move(*reply);
             }
-            auto count = stream.read_some(input.data(), input.size(), deadline, stop);
-            if (count == 0) {
-                throw Error(ErrorKind::transient, "redis.connect", name + ": the server closed the connection");
-            }
-            reader.feed({input.data(), count});
+            took(stream.read_some(input.data(), input.size(), deadline, stop));
         }
     }
 };
@@ -284,18 +304,14 @@ std::optional<Reply> Connection::try_read_reply() {
     state_->require_alive();
     return state_->guarded([&]() -> std::optional<Reply> {
         for (;;) {
-            if (auto reply = state_->reader.next()) {
-                --state_->pending;
+            if (auto reply = state_->next_of_input()) {
                 return reply;
             }
             auto count = state_->stream.read_available(state_->input.data(), state_->input.size());
             if (!count) {
                 return std::nullopt;
             }
-            if (*count == 0) {
-                throw Error(ErrorKind::transient, "redis.connect", name() + ": the server closed the connection");
-            }
-            state_->reader.feed({state_->input.data(), *count});
+            state_->took(*count);
         }
     });
 }

@@ -19,6 +19,11 @@ public:
     static Reply of_integer(std::int64_t value);
     static Reply of_array(std::size_t count);  // `count` nils, to be filled through elements()
 
+    void set_text(Type type, std::string_view text) {
+        type_ = type;
+        text_.assign(text);
+    }
+
     Type type() const { return type_; }
 
     bool is_nil() const { return type_ == Type::nil; }
