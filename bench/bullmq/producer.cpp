@@ -1,6 +1,7 @@
 // Our producer, as bench/bullmq/run.mjs asks for it: bullmq_producer --port P --queue Q --mode seq|inflight|bulk --n N
 // Prints one line of JSON: {"seconds": …, "cpuSeconds": …}. --mode wake: from the answer to an add to the news that the
 // job is completed, in ms, median and worst of n: how fast whatever worker waits at the queue is.
+#include "bullmq/add_stream.hpp"
 #include "bullmq/queue.hpp"
 #include "redis/connection.hpp"
 
@@ -80,7 +81,7 @@ int main(int argc, char** argv) try {
             queue.add("job", data);
         }
     } else if (mode == "inflight") {
-        auto stream = queue.stream(100);
+        bull::AddStream stream(queue, 100);
         for (long i = 0; i < n; ++i) {
             stream.add("job", data);
         }

@@ -53,6 +53,7 @@ const char* name_of(bull::WorkerEvent::Kind kind) {
         case Kind::retrying: return "retrying";
         case Kind::delayed: return "delayed";
         case Kind::returned: return "returned";
+        case Kind::waiting_children: return "waiting_children";
         case Kind::stalled: return "stalled";
         case Kind::lock_lost: return "lock_lost";
         case Kind::drained: return "drained";

@@ -1,4 +1,5 @@
-// AddStream: a window of adds on a connection of its own.
+#include "bullmq/add_stream.hpp"
+
 #include "base/error.hpp"
 #include "bullmq/queue_state.hpp"
 
@@ -39,19 +40,15 @@ struct AddStream::State {
     }
 };
 
-AddStream::AddStream(std::unique_ptr<State> state) : state_(std::move(state)) {}
-
-AddStream::AddStream(AddStream&&) noexcept = default;
-AddStream& AddStream::operator=(AddStream&&) noexcept = default;
-AddStream::~AddStream() = default;
-
-AddStream Queue::stream(std::size_t in_flight, AddStream::Added added) {
+AddStream::AddStream(Queue& queue, std::size_t in_flight, Added added) {
     {
-        std::lock_guard guard(state_->mutex);
-        state_->connected();  // writes what a queue's meta must hold
+        std::lock_guard guard(queue.state_->mutex);
+        queue.state_->connected();  // writes what a queue's meta must hold
     }
-    return AddStream(std::make_unique<AddStream::State>(*state_, in_flight, std::move(added)));
+    state_ = std::make_unique<State>(*queue.state_, in_flight, std::move(added));
 }
+
+AddStream::~AddStream() = default;
 
 void AddStream::add(std::string_view name, std::string_view data_json, const JobOptions& options) {
     check_options(options, data_json);

@@ -5,9 +5,12 @@
 #include "bullmq/scripts.hpp"
 #include "redis/connection.hpp"
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace headrace::bullmq {
 
@@ -23,6 +26,8 @@ struct Queue::State {
 
     // True, or false for the codes that mean "no such job, or not in that state"; throws queue.refused for the others.
     bool did(const Call& call, std::string_view what);
+
+    std::vector<std::string> client_names(const std::function<bool(std::string_view)>& wanted);
 
     std::mutex mutex;
     redis::Options options;

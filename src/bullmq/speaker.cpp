@@ -76,31 +76,34 @@ void Speaker::finished(RunningPtr running, ProcessResult result) {
 }
 
 void Speaker::progress(const RunningPtr& running, std::string json) {
-    Pending note;
-    note.what = What::note;
-    note.running = running;
-    note.result.text = std::move(json);
-    note.result.kind = ProcessResult::Kind::completed;  // marks a progress; a log row is `waiting`
+    latest(Note::progress, running, std::move(json));
+}
+
+void Speaker::data(const RunningPtr& running, std::string json) {
+    latest(Note::data, running, std::move(json));
+}
+
+void Speaker::latest(Note kind, const RunningPtr& running, std::string json) {
     post(true, [&](Mail& mail) {
         for (auto& old : mail.notes) {
-            if (old.running == running && old.result.kind == note.result.kind) {
-                old.result.text = std::move(note.result.text);
+            if (old.running == running && old.note == kind) {
+                old.result.text = std::move(json);
                 return;
             }
         }
-        mail.notes.push_back(std::move(note));
+        auto& note = mail.notes.emplace_back();
+        note.note = kind;
+        note.running = running;
+        note.result.text = std::move(json);
     });
 }
 
 void Speaker::log(const RunningPtr& running, std::string row) {
-    Pending note;
-    note.what = What::note;
-    note.running = running;
-    note.result.text = std::move(row);
-    note.result.kind = ProcessResult::Kind::waiting;
     post(true, [&](Mail& mail) {
         if (mail.notes.size() < max_notes) {
-            mail.notes.push_back(std::move(note));
+            auto& note = mail.notes.emplace_back();
+            note.running = running;
+            note.result.text = std::move(row);
         }
     });
 }
@@ -219,10 +222,10 @@ void Speaker::read_mail() {
         closing_now_ = closing_;
     }
     for (auto& note : mail.notes) {
-        const bool progress = note.result.kind == ProcessResult::Kind::completed;
         const auto& id = note.running->id;
-        note.call = progress ? calls_.update_progress(id, note.result.text)
-                             : calls_.add_log(id, note.result.text, note.running->keep_logs);
+        note.call = note.note == Note::progress ? calls_.update_progress(id, note.result.text)
+                    : note.note == Note::data   ? calls_.update_data(id, note.result.text)
+                                                : calls_.add_log(id, note.result.text, note.running->keep_logs);
         outbox_.push_back(std::move(note));
     }
     if (mail.marker) {

@@ -50,6 +50,7 @@ public:
     // --- any thread
     void finished(RunningPtr running, ProcessResult result);
     void progress(const RunningPtr& running, std::string json);
+    void data(const RunningPtr& running, std::string json);
     void log(const RunningPtr& running, std::string row);
     void marker(std::optional<std::int64_t> score);  // the waiter's answer
     void set_paused(bool paused);
@@ -64,7 +65,8 @@ public:
 
 private:
     using Clock = Deadline::Clock;
-    enum class What { fetch, finish, release, arm, note, state, load };
+    enum class What { fetch, finish, release, park, arm, note, state, load };
+    enum class Note { progress, data, log };
 
     struct Pending {
         What what = What::note;
@@ -72,6 +74,7 @@ private:
         RunningPtr running;
         std::string token;     // of a fetch
         ProcessResult result;  // of a finish: what it says
+        Note note = Note::log;
         bool fetches = false;  // its answer may bring a job
         bool resent = false;
         WorkerEvent::Kind event = WorkerEvent::Kind::completed;  // told when acknowledged
@@ -98,6 +101,7 @@ private:
     template <class Write>
     void post(bool urgent, Write&& write);
     std::size_t worth_waking() const;
+    void latest(Note kind, const RunningPtr& running, std::string json);
     Clock::time_point next_wake() const;
 
     // fetching.cpp: when to fetch and what a fetch brings
@@ -121,6 +125,7 @@ private:
     void answered(Pending&& pending, redis::Reply&& reply);
     void finish_answered(Pending&& pending, redis::Reply&& reply);
     void refused(Pending&& pending, Code code);
+    void parked(Pending&& pending, const redis::Reply& reply);
     void let_go(const RunningPtr& running);
     KeepJobs keep_of(const Job& job, bool failed) const;
     std::optional<Millis> retry_delay(const Job& job, const ProcessResult& result) const;

@@ -48,6 +48,8 @@ public:
 
     void update_progress(std::string json) override { speaker_.progress(running_, std::move(json)); }
 
+    void update_data(std::string json) override { speaker_.data(running_, std::move(json)); }
+
     void log(std::string row) override { speaker_.log(running_, std::move(row)); }
 
 private:
@@ -101,6 +103,18 @@ ProcessResult ProcessResult::delayed(Millis delay, bool count_attempt) {
 ProcessResult ProcessResult::waiting() {
     ProcessResult out;
     out.kind = Kind::waiting;
+    return out;
+}
+
+ProcessResult ProcessResult::rate_limited(Millis limit) {
+    auto out = waiting();
+    out.delay = std::max(limit, Millis(1));
+    return out;
+}
+
+ProcessResult ProcessResult::waiting_children() {
+    ProcessResult out;
+    out.kind = Kind::waiting_children;
     return out;
 }
 
@@ -229,6 +243,10 @@ bool Worker::cancel(std::string_view job_id, std::string reason) {
         }
     }
     return false;
+}
+
+void Worker::cancel_all(const std::string& reason) {
+    state_->stop_running(reason);
 }
 
 unsigned Worker::running() const {

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
-export const { Queue, Worker, QueueEvents, FlowProducer, UnrecoverableError, DelayedError, WaitingError } = require('bullmq');
+export const { Queue, Worker, QueueEvents, QueueEventsProducer, FlowProducer, UnrecoverableError, DelayedError, RateLimitError, WaitingChildrenError, WaitingError } = require('bullmq');
 export const { Redis } = require('ioredis');
 
 const driverPath = process.env.BULLMQ_DRIVER;
