@@ -53,6 +53,7 @@ void read_events(
     const std::function<void(const QueueEvent&)>& handler,
     const std::function<void(const std::string&)>& on_error
 ) {
+    options = located(std::move(options), keys);
     options.client_name = keys.client_name() + ":qe";
     std::string last(from);
     Reconnect reconnect;

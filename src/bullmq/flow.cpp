@@ -45,12 +45,12 @@ struct FlowProducer::State {
     State(redis::Options o, std::string_view p, StopToken token)
         : options(std::move(o)), prefix(p), stop(std::move(token)) {}
 
-    redis::Connection& connected() {
+    redis::Connection& connected(const Keys& keys) {
         if (connection && (connection->pending() != 0 || connection->peer_is_gone())) {
             connection.reset();
         }
         if (!connection) {
-            connection.emplace(redis::Connection::connect(options, stop));
+            connection.emplace(redis::Connection::connect(located(options, keys), stop));
             load = true;
         }
         return *connection;
@@ -113,7 +113,7 @@ std::vector<Call> FlowProducer::State::encode(std::vector<Entry> level) {
 std::vector<redis::Reply> FlowProducer::State::transaction(const std::vector<Call>& calls) {
     // Ids are chosen before, so that the same transaction may be sent again.
     for (bool again = false;; again = true) {
-        auto& redis = connected();
+        auto& redis = connected(queues.begin()->second.keys());
         std::map<std::string_view, const redis::Script*> scripts;
         for (const auto& call : calls) {
             scripts[call.script->sha1] = call.script;
@@ -132,7 +132,7 @@ std::vector<redis::Reply> FlowProducer::State::transaction(const std::vector<Cal
         for (std::size_t i = 0; i < 1 + loads + calls.size(); ++i) {
             redis::Reply queued = redis.read_reply();
             if (queued.is_error()) {
-                connection.reset();  // the rest of the answers is not wanted; EXEC does nothing now
+                connection.reset();  // the rest of the answers is not wanted, and EXEC does nothing now
                 throw redis::error_of(queued);
             }
         }
@@ -188,7 +188,7 @@ std::optional<FlowJob> FlowProducer::get(
     {
         Guard guard(state_->mutex);
         const auto& keys = state_->calls_of(queue, prefix).keys();
-        auto& redis = state_->connected();
+        auto& redis = state_->connected(keys);
         const auto job = keys.job(id);
         const auto count = std::to_string(max_children);
         redis.append({"HGETALL", job});

@@ -56,9 +56,7 @@ void Keeper::run() {
             if (token.stop_requested()) {
                 return;
             }
-            if (!connection_ || connection_->is_dead()) {
-                connection_.reset();
-            }
+            connection_.reset();  // also a live one: it may lead to a server that has become a replica
             reconnect_.failed(Clock::now());
             events_(WorkerEvent::Kind::error, {}, std::string("locks: ") + error.what());
         }

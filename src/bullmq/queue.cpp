@@ -43,6 +43,17 @@ redis::Reply Queue::State::run(const Call& call) {
         redis.append_encoded(call.resp);
         reply = redis.read_reply();
     }
+    return checked(std::move(reply));
+}
+
+redis::Reply Queue::State::command(redis::Connection::List args) {
+    return checked(connected().command_raw(args));
+}
+
+redis::Reply Queue::State::checked(redis::Reply reply) {
+    if (reply.is_error() && redis::error_of(reply).kind() == ErrorKind::transient) {
+        connection.reset();
+    }
     return redis::checked(std::move(reply));
 }
 

@@ -129,8 +129,9 @@ struct Worker::State {
                   options.on_event({kind, std::string(id), std::move(text)});
               }
           }),
+          redis_options(located(std::move(redis), keys)),
           keeper(
-              redis,
+              redis_options,
               keys,
               {options.lock_duration,
                options.lock_renew_time,
@@ -141,7 +142,7 @@ struct Worker::State {
               events
           ),
           speaker(
-              redis,
+              redis_options,
               keys,
               options,
               keeper,
@@ -149,7 +150,7 @@ struct Worker::State {
               events
           ),
           waiter(
-              redis,
+              redis_options,
               keys,
               options.name,
               options.drain_delay,
@@ -174,6 +175,7 @@ struct Worker::State {
     Processor processor;
     Keys keys;
     EventSink events;
+    redis::Options redis_options;
     Keeper keeper;
     Speaker speaker;
     Waiter waiter;

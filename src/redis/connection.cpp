@@ -1,5 +1,6 @@
 #include "redis/connection.hpp"
 
+#include "redis/locate.hpp"
 #include "redis/resp.hpp"
 
 #include <algorithm>
@@ -196,12 +197,34 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 Connection Connection::connect(const Options& options, const StopToken& stop) {
-    const std::string name = "redis " + options.address.text();
+    constexpr int redirections = 5;
+    auto address = options.sentinels.empty() ? options.address : find_master(options, stop);
+    for (int i = 0; i < redirections; ++i) {
+        auto connection = connect_to(address, options, stop);
+        if (!options.sentinels.empty() && connection.command({"ROLE"}).at(0).str() != "master") {
+            // The Sentinels have not agreed yet, or the server has not been told.
+            throw Error(ErrorKind::transient, "redis.connect", connection.name() + " is not the master");
+        }
+        if (options.cluster_key.empty()) {
+            return connection;
+        }
+        const auto reply = connection.command_raw({"EXISTS", options.cluster_key});
+        const auto moved = moved_to(reply, address);
+        if (!moved) {
+            checked(reply);
+            return connection;
+        }
+        address = *moved;
+    }
+    throw Error(ErrorKind::transient, "redis.connect", "the nodes of the cluster do not agree on who has the keys");
+}
+
+Connection Connection::connect_to(const net::Address& address, const Options& options, const StopToken& stop) {
+    const std::string name = "redis " + address.text();
     const auto deadline = Deadline::in(options.connect_timeout);
     std::unique_ptr<State> state;
     try {
-        auto stream =
-            net::Stream::connect(options.address, options.tls ? &options.tls_options : nullptr, deadline, stop);
+        auto stream = net::Stream::connect(address, options.tls ? &options.tls_options : nullptr, deadline, stop);
         state = std::make_unique<State>(std::move(stream), name, stop, options.reply_timeout);
     } catch (const Error& error) {
         if (error.code() == "net.cancelled" || error.code() == "net.tls") {

@@ -54,8 +54,8 @@ private:
 };
 
 // What an error reply means: OOM → sink.redis_oom (transient); NOAUTH, WRONGPASS, NOPERM → redis.auth (unauthorized);
-// LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED → redis.command
-// (transient); else redis.command (permanent). The message is the server's text.
+// LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED, MOVED, ASK →
+// redis.command (transient); else redis.command (permanent). The message is the server's text.
 Error error_of(const Reply& reply);
 
 // `reply` unless it is an error, which is thrown.
