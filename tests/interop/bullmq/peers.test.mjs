@@ -130,6 +130,7 @@ test('Bull Board lists, retries, promotes, pauses, resumes, removes and oblitera
   await call('PUT', `/queues/${name}/${third}/clean`);
   assert.equal(await queue.getJob(third), undefined);
   assert.equal(await failing.stop(), 0);
-  await call('PUT', `/queues/${name}/obliterate`);
+  await call('PUT', `/queues/${name}/pause`);
+  await call('PUT', `/queues/${name}/obliterate`, {});
   assert.equal((await listed('completed')).counts.completed, 0);
 })));
