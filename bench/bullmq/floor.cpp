@@ -249,9 +249,7 @@ private:
     std::string add_head_, active_head_, finish_head_, call_;
 };
 
-}  // namespace
-
-int main(int argc, char** argv) try {
+int run(int argc, char** argv) {
     Settings settings;
     CLI::App app("The floor of a BullMQ client");
     app.add_option("--port", settings.port);
@@ -268,7 +266,15 @@ int main(int argc, char** argv) try {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     std::cout << R"({"seconds":)" << took.count() << R"(,"cpuSeconds":)" << cpu_seconds() - cpu << "}\n";
     return 0;
-} catch (const std::exception& error) {
-    std::cerr << "floor: " << error.what() << '\n';
-    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "floor: " << error.what() << '\n';
+        return 1;
+    }
 }

@@ -53,9 +53,7 @@ int wake(const headrace::redis::Options& redis, bull::Queue& queue, long n) {
     return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) try {
+int run(int argc, char** argv) {
     int port = 6379;
     long n = 10'000;
     std::string name = "add";
@@ -95,7 +93,15 @@ int main(int argc, char** argv) try {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     std::cout << R"({"seconds":)" << took.count() << R"(,"cpuSeconds":)" << cpu_seconds() - cpu << "}\n";
     return 0;
-} catch (const std::exception& error) {
-    std::cerr << "producer: " << error.what() << '\n';
-    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "producer: " << error.what() << '\n';
+        return 1;
+    }
 }
