@@ -1,6 +1,7 @@
 #include "bullmq/slots.hpp"
 
 #include <iterator>
+#include <system_error>
 
 namespace headrace::bullmq {
 
@@ -19,8 +20,15 @@ void Slots::wake_one() {
         waking_ = true;
         changed_.notify_one();
     } else if (threads_.size() < limit_ && !closed_) {
-        threads_.emplace_back([this] { work(); });
-        waking_ = true;
+        try {
+            threads_.emplace_back([this] { work(); });
+            waking_ = true;
+        } catch (const std::system_error&) {
+            if (threads_.empty()) {
+                throw;
+            }
+            // No more threads to be had: those that are there will come to it.
+        }
     }
 }
 
