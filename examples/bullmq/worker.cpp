@@ -22,6 +22,8 @@ struct Settings {
     bool unrecoverable = false;
     bool progress = false;
     bool quiet = false;
+    bool flaky = false;
+    bool deaf = false;
     int grace_ms = 10'000;
     int remove_on_complete = -1;
 };
@@ -33,10 +35,12 @@ bull::ProcessResult process(const Settings& settings, const bull::Job& job, bull
     }
     // A stop of the job (lost lock, shutdown) ends the sleep at once.
     const auto end = headrace::Deadline::in(bull::Millis(settings.sleep_ms));
-    if (settings.sleep_ms > 0 && headrace::net::wait_readable(-1, end, context.stop()) == headrace::net::Ready::stopped) {
+    const auto stop = settings.deaf ? headrace::StopToken() : context.stop();
+    if (settings.sleep_ms > 0 && headrace::net::wait_readable(-1, end, stop) == headrace::net::Ready::stopped) {
         context.stop().throw_if_stopped();
     }
-    if (job.attempts_made < settings.fail_first) {
+    const bool is_flaky = settings.flaky && job.attempts_made == 0 && job.data.find("\"flaky\"") != std::string::npos;
+    if (is_flaky || job.attempts_made < settings.fail_first) {
         return bull::ProcessResult::failed("attempt " + std::to_string(job.attempts_made + 1) + " fails", settings.unrecoverable);
     }
     return bull::ProcessResult::completed(job.data);
@@ -53,6 +57,7 @@ const char* name_of(bull::WorkerEvent::Kind kind) {
         case Kind::retrying: return "retrying";
         case Kind::delayed: return "delayed";
         case Kind::returned: return "returned";
+        case Kind::waiting_children: return "waiting_children";
         case Kind::stalled: return "stalled";
         case Kind::lock_lost: return "lock_lost";
         case Kind::drained: return "drained";
@@ -83,6 +88,10 @@ int main(int argc, char** argv) try {
     app.add_flag("--unrecoverable", settings.unrecoverable, "Such a failure is final");
     app.add_flag("--progress", settings.progress, "Report progress and a log row");
     app.add_flag("--quiet", settings.quiet, "Print errors only");
+    bool no_losses = false;
+    app.add_flag("--quiet-losses", no_losses, "Nor lost connections");
+    app.add_flag("--deaf", settings.deaf, "Sleep on, whatever happens to the job");
+    app.add_flag("--flaky", settings.flaky, "Fail the first attempt of jobs whose data has \"flaky\"");
     app.add_option("--grace-ms", settings.grace_ms, "How long running jobs may take at the end")->capture_default_str();
     app.add_option("--remove-on-complete", settings.remove_on_complete, "How many finished jobs stay; -1: all");
     app.add_option("--lock-ms", lock_ms, "Lock duration")->capture_default_str();
@@ -101,7 +110,7 @@ int main(int argc, char** argv) try {
     options.on_event = [&](const bull::WorkerEvent& event) {
         using Kind = bull::WorkerEvent::Kind;
         const bool important = event.kind == Kind::error || event.kind == Kind::lock_lost || event.kind == Kind::disconnected;
-        if (!settings.quiet || important) {
+        if (!settings.quiet || (important && !no_losses)) {
             std::string line = std::string(name_of(event.kind)) + "\t" + event.job_id + "\t" + event.text + "\n";
             std::cout << line << std::flush;
         }

@@ -10,22 +10,37 @@
 
 namespace headrace {
 
+// Many sources are made for work that never waits: the descriptor comes with the first who wants to poll it.
 struct StopSource::State {
-    int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    std::atomic<int> fd{-1};
     std::atomic<bool> requested{false};
     std::mutex mutex;
     std::string reason;
 
-    State() {
-        if (fd < 0) {
-            throw Error(ErrorKind::transient, "internal.bug", "eventfd: no file descriptor left");
-        }
-    }
-
+    State() = default;
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
-    ~State() { ::close(fd); }
+    ~State() {
+        if (fd >= 0) {
+            ::close(fd);
+        }
+    }
+
+    int descriptor() {
+        if (const int made = fd; made >= 0) {
+            return made;
+        }
+        std::lock_guard lock(mutex);
+        if (fd < 0) {
+            const int made = ::eventfd(requested ? 1 : 0, EFD_CLOEXEC | EFD_NONBLOCK);
+            if (made < 0) {
+                throw Error(ErrorKind::transient, "internal.bug", "eventfd: no file descriptor left");
+            }
+            fd = made;
+        }
+        return fd;
+    }
 };
 
 StopSource::StopSource() : state_(std::make_shared<State>()) {}
@@ -41,8 +56,10 @@ void StopSource::request_stop(std::string reason) {
     }
     state_->reason = std::move(reason);
     state_->requested.store(true);
-    const std::uint64_t one = 1;
-    [[maybe_unused]] auto written = ::write(state_->fd, &one, sizeof one);
+    if (const int fd = state_->fd; fd >= 0) {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] auto written = ::write(fd, &one, sizeof one);
+    }
 }
 
 bool StopSource::stop_requested() const {
@@ -62,7 +79,7 @@ std::string StopToken::reason() const {
 }
 
 int StopToken::fd() const {
-    return state_ ? state_->fd : -1;
+    return state_ ? state_->descriptor() : -1;
 }
 
 void StopToken::throw_if_stopped() const {

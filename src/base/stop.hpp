@@ -1,5 +1,5 @@
-// Cooperative stop that a poll() can watch. A StopSource owns an eventfd; tokens share it. Every wait in the house
-// polls `token.fd()` beside its own descriptor, so that cancel is immediate.
+// Cooperative stop that a poll() can watch. Source and tokens share an eventfd, made when it is first asked for. Every
+// wait in the house polls `token.fd()` beside its own descriptor, so that cancel is immediate.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,7 @@ public:
     StopToken() = default;
     bool stop_requested() const;
     std::string reason() const;
-    int fd() const;                 // readable for ever once stop was requested
+    int fd() const;                 // readable for ever once stop was requested; throws when no descriptor is left
     void throw_if_stopped() const;  // Error{cancelled, "net.cancelled"}
 
 private:

@@ -3,6 +3,19 @@
 
 namespace headrace::bullmq {
 
+Call Calls::plain(
+    std::string_view name,
+    std::initializer_list<std::string_view> keys,
+    std::span<const std::string_view> args
+) {
+    Builder call(script(name, keys.size()), args.size());
+    call.keys(keys);
+    for (auto arg : args) {
+        call.arg(arg);
+    }
+    return call.finish();
+}
+
 Call Calls::update_data(std::string_view id, std::string_view json) {
     return Builder(script("updateData", 1), 1).arg(keys_.job(id)).arg(json).finish();
 }

@@ -20,6 +20,15 @@ public:
         redis::append_evalsha_head(call_.resp, script, left_);
     }
 
+    // Goes on after a head that many calls have in common.
+    explicit Builder(const Head& head) : left_(head.left) {
+        call_.script = head.script;
+        call_.resp.reserve(head.resp.size() + 512);
+        call_.resp = head.resp;
+    }
+
+    Head head() && { return {call_.script, std::move(call_.resp), left_}; }
+
     Builder& keys(std::initializer_list<std::string_view> keys) {
         for (auto key : keys) {
             arg(key);

@@ -11,6 +11,17 @@ namespace {
 constexpr auto block_time = std::chrono::milliseconds(10'000);
 constexpr auto block_grace = std::chrono::milliseconds(2'000);
 
+// "$" names a place that moves with every reconnect: pin it to the newest id there is now.
+std::string pinned(redis::Connection& connection, const Keys& keys, std::string from) {
+    if (from != "$") {
+        return from;
+    }
+    auto last = connection.command({"XREVRANGE", keys.events, "+", "-", "COUNT", "1"});
+    return last.elements().empty() ? "0-0" : last.at(0).at(0).str();
+}
+
+}  // namespace
+
 QueueEvent read_event(const redis::Reply& entry) {
     QueueEvent out;
     out.stream_id = entry.at(0).str();
@@ -24,17 +35,6 @@ QueueEvent read_event(const redis::Reply& entry) {
     }
     return out;
 }
-
-// "$" names a place that moves with every reconnect: pin it to the newest id there is now.
-std::string pinned(redis::Connection& connection, const Keys& keys, std::string from) {
-    if (from != "$") {
-        return from;
-    }
-    auto last = connection.command({"XREVRANGE", keys.events, "+", "-", "COUNT", "1"});
-    return last.elements().empty() ? "0-0" : last.at(0).at(0).str();
-}
-
-}  // namespace
 
 std::string_view QueueEvent::field(std::string_view key) const {
     for (const auto& [name_of_field, value] : fields) {
@@ -53,6 +53,7 @@ void read_events(
     const std::function<void(const QueueEvent&)>& handler,
     const std::function<void(const std::string&)>& on_error
 ) {
+    options = located(std::move(options), keys);
     options.client_name = keys.client_name() + ":qe";
     std::string last(from);
     Reconnect reconnect;

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace headrace::bullmq {
@@ -32,11 +33,6 @@ bool is_legacy_repeat_key(std::string_view key) {
 
 bool Speaker::may_fetch() const {
     return !paused_now_ && !closing_now_;
-}
-
-bool Speaker::has_room() const {
-    std::lock_guard guard(mutex_);
-    return held_.size() < worker_.concurrency;
 }
 
 void Speaker::plan() {
@@ -103,11 +99,11 @@ void Speaker::take(redis::Reply&& reply, const std::string& token) {
     begin(std::move(*got.job), token);
 }
 
-void Speaker::begin(Job job, const std::string& token) {
+void Speaker::begin(Job&& job, const std::string& token) {
     auto running = std::make_shared<Running>(std::move(job), token);
     {
         std::lock_guard guard(mutex_);
-        held_.insert(running);
+        held_.add(running);
     }
     keeper_.track(running);
     events_(WorkerEvent::Kind::active, running->id, {});
@@ -185,7 +181,7 @@ void Speaker::launch(const RunningPtr& running) {
     } else if (worker_.max_started_attempts > 0 && static_cast<int>(worker_.max_started_attempts) < job.attempts_started) {
         finish(running, ProcessResult::failed("job started more than allowable limit", true));
     } else {
-        dispatch_(running);
+        ready_.push_back(running);
     }
 }
 

@@ -4,6 +4,8 @@
 
 #include <boost/json.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <random>
 
@@ -13,6 +15,13 @@ namespace {
 double random_share() {
     static thread_local std::minstd_rand engine{std::random_device{}()};
     return std::uniform_real_distribution<double>(0, 1)(engine);
+}
+
+// A parent that must not be finished fails with Node's words: they are stored with the job.
+std::string about_children(Code code, const std::string& id, std::string_view command) {
+    return code == Code::failed_children
+               ? fmt::format("Cannot complete job {} because it has at least one failed child. {}", id, command)
+               : fmt::format("Job {} has pending dependencies. {}", id, command);
 }
 
 std::string stacktrace_json(const Job& job, const ProcessResult& result) {
@@ -100,7 +109,19 @@ void Speaker::finish(const RunningPtr& running, ProcessResult result) {
             );
             out.event = WorkerEvent::Kind::delayed;
             break;
+        case ProcessResult::Kind::waiting_children:
+            out.what = What::park;
+            out.fetches = false;
+            out.call = calls_.move_to_waiting_children(job.id, running->token, now);
+            out.event = WorkerEvent::Kind::waiting_children;
+            break;
         case ProcessResult::Kind::waiting:
+            if (out.result.delay.count() > 0) {
+                Pending limit;  // before the release, so that its answer already tells of it
+                limit.running = running;
+                limit.call = calls_.limit(out.result.delay);
+                outbox_.push_back(std::move(limit));
+            }
             out.what = What::release;
             out.fetches = false;
             out.call = calls_.move_to_wait(job.id, running->token);
@@ -130,7 +151,7 @@ void Speaker::fail(Pending& out, const RunningPtr& running) {
 void Speaker::let_go(const RunningPtr& running) {
     keeper_.untrack(running);
     std::lock_guard guard(mutex_);
-    held_.erase(running);
+    held_.remove(running);
 }
 
 void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
@@ -177,6 +198,9 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
         case What::release:
             finish_answered(std::move(pending), std::move(reply));
             break;
+        case What::park:
+            parked(std::move(pending), reply);
+            break;
         case What::state: {
             const bool lost = reply.is_error() || reply.str() == "active";
             events_(
@@ -217,6 +241,26 @@ void Speaker::finish_answered(Pending&& pending, redis::Reply&& reply) {
     }
 }
 
+void Speaker::parked(Pending&& pending, const redis::Reply& reply) {
+    if (!reply.is_error() && reply.is_integer() && reply.integer() == 1) {
+        // No child is open: there is nothing to wait for. The lock is still ours.
+        pending.running->finishing = false;
+        launch(pending.running);
+        return;
+    }
+    if (code_of(reply) == Code::failed_children) {
+        finish(
+            pending.running,
+            ProcessResult::failed(
+                about_children(Code::failed_children, pending.running->id, "moveToWaitingChildren"), true
+            )
+        );
+        return;
+    }
+    auto copy = reply;
+    finish_answered(std::move(pending), std::move(copy));
+}
+
 void Speaker::refused(Pending&& pending, Code code) {
     const auto running = pending.running;
     const bool unclear = code == Code::job_missing || code == Code::lock_missing || code == Code::not_in_state ||
@@ -231,7 +275,10 @@ void Speaker::refused(Pending&& pending, Code code) {
     }
     if (pending.result.kind == ProcessResult::Kind::completed &&
         (code == Code::pending_children || code == Code::failed_children)) {
-        finish(running, ProcessResult::failed(std::string(sentence(code)), code == Code::failed_children));
+        finish(
+            running,
+            ProcessResult::failed(about_children(code, running->id, "moveToFinished"), code == Code::failed_children)
+        );
         return;
     }
     events_(WorkerEvent::Kind::lock_lost, running->id, std::string(sentence(code)));

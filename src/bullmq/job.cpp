@@ -38,7 +38,9 @@ void set_field(Job& job, std::string_view field, std::string&& value) {
         job.data = std::move(value);
     } else if (field == "opts") {
         job.options_json = std::move(value);
-        job.options = parse_options(job.options_json);
+        if (job.options_json != R"({"attempts":0})") {  // most jobs: nothing but what Node always writes
+            job.options = parse_options(job.options_json);
+        }
     } else if (field == "timestamp") {
         job.timestamp = to_integer(value);
     } else if (field == "delay") {

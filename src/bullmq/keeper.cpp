@@ -28,12 +28,12 @@ void Keeper::stop() {
 
 void Keeper::track(const RunningPtr& running) {
     std::lock_guard guard(mutex_);
-    tracked_.emplace(running.get(), running);
+    tracked_.add(running);
 }
 
 void Keeper::untrack(const RunningPtr& running) {
     std::lock_guard guard(mutex_);
-    tracked_.erase(running.get());
+    tracked_.remove(running);
 }
 
 void Keeper::set_check_stalled(bool on) {
@@ -56,9 +56,7 @@ void Keeper::run() {
             if (token.stop_requested()) {
                 return;
             }
-            if (!connection_ || connection_->is_dead()) {
-                connection_.reset();
-            }
+            connection_.reset();  // also a live one: it may lead to a server that has become a replica
             reconnect_.failed(Clock::now());
             events_(WorkerEvent::Kind::error, {}, std::string("locks: ") + error.what());
         }
@@ -74,7 +72,7 @@ Keeper::Clock::time_point Keeper::next_wake(Clock::time_point now) {
         wake = std::min(wake, next_check_);
     }
     wake = std::max(wake, reconnect_.next());
-    for (const auto& [pointer, running] : tracked_) {
+    for (const auto& running : tracked_.items()) {
         if (settings_.stop_on_expired_lock && !running->lock_lost && !running->finishing) {
             wake = std::min(wake, running->renewed + settings_.lock_duration);
         }
@@ -106,7 +104,7 @@ void Keeper::renew(Clock::time_point now) {
     std::vector<RunningPtr> due;
     {
         std::lock_guard guard(mutex_);
-        for (const auto& [pointer, running] : tracked_) {
+        for (const auto& running : tracked_.items()) {
             if (!running->lock_lost && running->renewed + settings_.renew_time / 2 <= now + Millis(1)) {
                 due.push_back(running);
             }
@@ -143,7 +141,7 @@ void Keeper::expire(Clock::time_point now) {
     std::vector<RunningPtr> expired;
     {
         std::lock_guard guard(mutex_);
-        for (const auto& [pointer, running] : tracked_) {
+        for (const auto& running : tracked_.items()) {
             if (!running->lock_lost && !running->finishing && running->renewed + settings_.lock_duration <= now) {
                 expired.push_back(running);
             }

@@ -8,7 +8,6 @@
 #include "net/wait.hpp"
 #include "redis/connection.hpp"
 
-#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -61,7 +60,7 @@ private:
     Clock::time_point next_check_;
 
     std::mutex mutex_;  // guards what follows
-    std::map<Running*, RunningPtr> tracked_;
+    RunningList<&Running::tracked_place> tracked_;
     bool check_on_ = true;
 
     StopSource stop_;

@@ -79,6 +79,18 @@ std::string Keys::client_name(std::string_view worker_name) const {
     return name;
 }
 
+redis::Options located(redis::Options options, const Keys& keys) {
+    if (options.cluster) {
+        const auto open = keys.qualified.find('{');
+        const auto close = keys.qualified.find('}', open == std::string::npos ? 0 : open);
+        if (open == std::string::npos || close == std::string::npos || close == open + 1) {
+            throw invalid("in a Redis Cluster the prefix of a queue needs a hash tag, such as {bull}");
+        }
+        options.cluster_key = keys.meta;
+    }
+    return options;
+}
+
 void check_custom_job_id(std::string_view job_id) {
     if (job_id == "0" || job_id.starts_with("0:")) {
         throw invalid("a job id must not be 0 or start with 0:");

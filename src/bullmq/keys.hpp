@@ -1,6 +1,8 @@
 // Every Redis key of a queue, in one place. Value type; immutable after construction.
 #pragma once
 
+#include "redis/options.hpp"
+
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,11 @@ struct Keys {
     // How BullMQ's getWorkers and Bull Board find a worker: CLIENT SETNAME of its blocking connection.
     std::string client_name(std::string_view worker_name = {}) const;
 };
+
+// For a Redis Cluster: connections of this queue go to the node that has its keys. Throws Error{invalid,
+// "config.invalid"} when neither prefix nor queue name has a hash tag ("{bull}"), without which a queue cannot work
+// there.
+redis::Options located(redis::Options options, const Keys& keys);
 
 // Throws Error{invalid, "config.invalid"}: an integer, "0", "0:…", and ":" except in three parts (a scheduler's run).
 void check_custom_job_id(std::string_view id);

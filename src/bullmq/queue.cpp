@@ -43,6 +43,17 @@ redis::Reply Queue::State::run(const Call& call) {
         redis.append_encoded(call.resp);
         reply = redis.read_reply();
     }
+    return checked(std::move(reply));
+}
+
+redis::Reply Queue::State::command(redis::Connection::List args) {
+    return checked(connected().command_raw(args));
+}
+
+redis::Reply Queue::State::checked(redis::Reply reply) {
+    if (reply.is_error() && redis::error_of(reply).kind() == ErrorKind::transient) {
+        connection.reset();
+    }
     return redis::checked(std::move(reply));
 }
 
@@ -182,16 +193,53 @@ std::int64_t Queue::add_log(std::string_view id, std::string_view row, std::int6
     return state_->run(state_->calls.add_log(id, row, keep)).integer();
 }
 
-JobLogs Queue::logs(std::string_view id, std::int64_t start, std::int64_t end) {
+JobLogs Queue::logs(std::string_view id, std::int64_t start, std::int64_t end, bool ascending) {
     Guard guard(state_->mutex);
     const auto key = keys().logs(id);
     JobLogs out;
     out.count = state_->command({"LLEN", key}).integer();
-    auto rows = state_->command({"LRANGE", key, std::to_string(start), std::to_string(end)});
+    // Newest first: counted from the end.
+    const auto from = std::to_string(ascending ? start : -(end + 1));
+    const auto to = std::to_string(ascending ? end : -(start + 1));
+    auto rows = state_->command({"LRANGE", key, from, to});
     for (auto& row : rows.elements()) {
         out.rows.push_back(row.take_str());
     }
+    if (!ascending) {
+        std::reverse(out.rows.begin(), out.rows.end());
+    }
     return out;
+}
+
+void Queue::clear_logs(std::string_view id, std::int64_t keep) {
+    Guard guard(state_->mutex);
+    const auto key = keys().logs(id);
+    if (keep > 0) {
+        state_->command({"LTRIM", key, std::to_string(-keep), "-1"});
+    } else {
+        state_->command({"DEL", key});
+    }
+}
+
+bool Queue::release_deduplication(std::string_view deduplication_id, std::string_view job_id) {
+    Guard guard(state_->mutex);
+    const std::string_view args[] = {job_id};
+    const auto key = keys().deduplication(deduplication_id);
+    return state_->run(state_->calls.plain("removeDeduplicationKey", {key}, args)).integer() > 0;
+}
+
+bool Queue::remove_child_dependency(std::string_view child_id, std::string_view parent_key) {
+    Guard guard(state_->mutex);
+    const auto child = keys().job(child_id);
+    const std::string_view args[] = {child, parent_key};
+    auto reply = state_->run(state_->calls.plain("removeChildDependency", {keys().base}, args));
+    return accepted(std::move(reply), "remove child dependency").integer() == 0;
+}
+
+void Queue::remove_unprocessed_children(std::string_view id) {
+    Guard guard(state_->mutex);
+    const std::string_view args[] = {keys().base, id};
+    state_->run(state_->calls.plain("removeUnprocessedChildren", {keys().job(id), keys().meta}, args));
 }
 
 }  // namespace headrace::bullmq

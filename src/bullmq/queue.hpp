@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace headrace::bullmq {
@@ -51,7 +52,8 @@ public:
 
     // Returns the job's id. An id that exists already, or a deduplicated add, returns the job that is there.
     std::string add(std::string_view name, std::string_view data_json, const JobOptions& options = {});
-    // One pipeline, not atomic: a transient error may leave some added. Ids in order.
+    // One pipeline, not atomic: a transient error may leave some added. Ids in order. add_stream.hpp is for jobs that
+    // come one after the other, flow.hpp for trees of jobs.
     std::vector<std::string> add_bulk(std::span<const NewJob> jobs);
 
     // --- One job. bool results: false when there is no such job or it is not in the state that the call needs.
@@ -79,7 +81,13 @@ public:
     bool update_progress(std::string_view id, std::string_view json);
     std::int64_t
     add_log(std::string_view id, std::string_view row, std::int64_t keep = 0);  // rows now; -1: no such job
-    JobLogs logs(std::string_view id, std::int64_t start = 0, std::int64_t end = -1);
+    JobLogs logs(std::string_view id, std::int64_t start = 0, std::int64_t end = -1, bool ascending = true);
+    void clear_logs(std::string_view id, std::int64_t keep = 0);  // all but the newest `keep`
+    // The deduplication key, if it still names this job; false when it does not.
+    bool release_deduplication(std::string_view deduplication_id, std::string_view job_id);
+    // The child no longer keeps its parent waiting; false when it was none of its unfinished children.
+    bool remove_child_dependency(std::string_view child_id, std::string_view parent_key);
+    void remove_unprocessed_children(std::string_view id);
 
     // --- The queue. States as in state(), plus "wait" and "paused"; counts() without names: all of them.
     std::map<std::string, std::int64_t> counts(std::span<const std::string_view> states = {});
@@ -100,6 +108,14 @@ public:
     void retry_jobs(std::string_view from_state = "failed", std::int64_t batch = 1000);
     void promote_jobs(std::int64_t batch = 1000);
     std::int64_t trim_events(std::int64_t max_length);
+    // An event of one's own in the queue's stream, which is then cut to about `max_length` entries; its stream id.
+    std::string publish_event(
+        std::string_view name,
+        std::span<const std::pair<std::string, std::string>> fields,
+        std::int64_t max_length = 1000
+    );
+    // Job hashes that are in no state (what evictions of old versions left): how many were removed. limit 0: all.
+    std::int64_t remove_orphans(std::int64_t scan_count = 1000, std::int64_t limit = 0);
 
     void set_global_concurrency(std::int64_t count);
     void remove_global_concurrency();
@@ -111,6 +127,8 @@ public:
     bool remove_deduplication(std::string_view deduplication_id);
 
 private:
+    friend class AddStream;
+    friend class Getters;
     friend class JobSchedulers;
     struct State;
     std::unique_ptr<State> state_;

@@ -3,6 +3,7 @@
 #include "bullmq/queue_state.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace headrace::bullmq {
 namespace {
@@ -57,19 +58,23 @@ QueueMetrics Queue::metrics(std::string_view type, std::int64_t start, std::int6
     return out;
 }
 
-std::vector<std::string> Queue::workers() {
-    Guard guard(state_->mutex);
-    const auto list = state_->command({"CLIENT", "LIST"}).take_str();
-    const auto plain = keys().client_name();
-    const auto named = plain + ":w:";
+std::vector<std::string> Queue::State::client_names(const std::function<bool(std::string_view)>& wanted) {
+    const auto list = command({"CLIENT", "LIST"}).take_str();
     std::vector<std::string> out;
     for (std::size_t at = list.find(" name="); at != std::string::npos; at = list.find(" name=", at + 1)) {
         auto name = list.substr(at + 6, list.find(' ', at + 6) - at - 6);
-        if (name == plain || name.starts_with(named)) {
+        if (wanted(name)) {
             out.push_back(std::move(name));
         }
     }
     return out;
+}
+
+std::vector<std::string> Queue::workers() {
+    Guard guard(state_->mutex);
+    const auto plain = keys().client_name();
+    return state_->client_names([&](std::string_view name) { return name == plain || name.starts_with(plain + ":w:"); }
+    );
 }
 
 void Queue::pause() {
@@ -152,6 +157,76 @@ void Queue::promote_jobs(std::int64_t batch) {
 std::int64_t Queue::trim_events(std::int64_t max_length) {
     Guard guard(state_->mutex);
     return state_->command({"XTRIM", keys().events, "MAXLEN", "~", std::to_string(max_length)}).integer();
+}
+
+std::string Queue::publish_event(
+    std::string_view name,
+    std::span<const std::pair<std::string, std::string>> fields,
+    std::int64_t max_length
+) {
+    const auto length = std::to_string(max_length);
+    std::vector<std::string_view> args = {"XADD", keys().events, "MAXLEN", "~", length, "*", "event", name};
+    for (const auto& [key, value] : fields) {
+        args.push_back(key);
+        args.push_back(value);
+    }
+    Guard guard(state_->mutex);
+    return state_->connected().command(redis::Connection::Args(args)).take_str();
+}
+
+std::int64_t Queue::remove_orphans(std::int64_t scan_count, std::int64_t limit) {
+    // The names that are not jobs, and what may hang at one; the script takes both lists.
+    constexpr std::string_view states[] = {
+        "active",
+        "wait",
+        "waiting-children",
+        "paused",
+        "id",
+        "delayed",
+        "prioritized",
+        "stalled-check",
+        "completed",
+        "failed",
+        "stalled",
+        "repeat",
+        "limiter",
+        "meta",
+        "events",
+        "pc",
+        "marker",
+        "de"};
+    constexpr std::string_view parts[] = {"logs", "dependencies", "processed", "failed", "unsuccessful", "lock"};
+    const auto known = [](std::span<const std::string_view> list, std::string_view name) {
+        return std::find(list.begin(), list.end(), name) != list.end();
+    };
+    const auto state_count = std::to_string(std::size(states));
+    const auto part_count = std::to_string(std::size(parts));
+    Guard guard(state_->mutex);
+    std::int64_t removed = 0;
+    std::string cursor = "0";
+    do {
+        const auto count = std::to_string(scan_count);
+        auto page = state_->command({"SCAN", cursor, "MATCH", keys().base + "*", "COUNT", count});
+        cursor = page.at(0).str();
+        std::set<std::string> ids;
+        for (const auto& key : page.at(1).elements()) {
+            const auto suffix = std::string_view(key.str()).substr(keys().base.size());
+            const auto id = suffix.substr(0, suffix.find(':'));
+            if (!id.empty() && !known(states, id) &&
+                (id.size() == suffix.size() || known(parts, suffix.substr(id.size() + 1)))) {
+                ids.emplace(id);
+            }
+        }
+        if (!ids.empty()) {
+            std::vector<std::string_view> args = {state_count};
+            args.insert(args.end(), std::begin(states), std::end(states));
+            args.push_back(part_count);
+            args.insert(args.end(), std::begin(parts), std::end(parts));
+            args.insert(args.end(), ids.begin(), ids.end());
+            removed += number_or_zero(state_->run(state_->calls.plain("removeOrphanedJobs", {keys().base}, args)));
+        }
+    } while (cursor != "0" && (limit == 0 || removed < limit));
+    return removed;
 }
 
 void Queue::set_global_concurrency(std::int64_t count) {

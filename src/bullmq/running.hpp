@@ -11,11 +11,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace headrace::bullmq {
 
 struct Running {
-    Running(Job j, std::string t) : id(j.id), token(std::move(t)), keep_logs(j.options.keep_logs), job(std::move(j)) {}
+    Running(Job&& j, std::string t)
+        : id(j.id), token(std::move(t)), keep_logs(j.options.keep_logs), job(std::move(j)) {}
 
     const std::string id;  // what all threads may read while the processor has `job`
     const std::string token;
@@ -25,9 +27,40 @@ struct Running {
     std::atomic<bool> finishing{false};  // set before the finish is written: from then on only its answer counts
     std::atomic<bool> lock_lost{false};
     Deadline::Clock::time_point renewed = Deadline::Clock::now();  // the keeper's: last time we surely had the lock
+    std::size_t held_place = 0;                                    // in the speaker's list
+    std::size_t tracked_place = 0;                                 // in the keeper's list
 };
 
 using RunningPtr = std::shared_ptr<Running>;
+
+// Jobs in any order; each knows its place, so that nothing is searched. A job is in it at most once.
+template <std::size_t Running::*Place>
+class RunningList {
+public:
+    void add(const RunningPtr& running) {
+        (*running).*Place = items_.size();
+        items_.push_back(running);
+    }
+
+    // Nothing happens when it is not in the list.
+    void remove(const RunningPtr& running) {
+        const auto place = (*running).*Place;
+        if (place >= items_.size() || items_[place] != running) {
+            return;
+        }
+        if (place + 1 != items_.size()) {
+            items_[place] = std::move(items_.back());
+            (*items_[place]).*Place = place;
+        }
+        items_.pop_back();
+    }
+
+    const std::vector<RunningPtr>& items() const { return items_; }
+
+private:
+    std::vector<RunningPtr> items_;
+};
+
 using EventSink = std::function<void(WorkerEvent::Kind, std::string_view job_id, std::string text)>;
 
 }  // namespace headrace::bullmq

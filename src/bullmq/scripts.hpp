@@ -10,6 +10,7 @@
 #include "redis/script.hpp"
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,8 @@
 #include <vector>
 
 namespace headrace::bullmq {
+
+struct FlowNode;
 
 struct Call {
     const redis::Script* script = nullptr;
@@ -72,6 +75,9 @@ public:
 
     // --- adding
     Call add_job(std::string_view name, std::string_view data, const JobOptions& options, std::int64_t now);
+    // A node of a flow; its parent is released by release_parent() at the end of the same transaction.
+    Call add_node(const FlowNode& node, std::string_view id, const JobOptions& options, std::int64_t now);
+    Call release_parent(const ParentRef& parent, std::int64_t now);
 
     // --- a worker's cycle
     Call move_to_active(const FetchSettings& settings, std::string_view token, std::int64_t now);
@@ -101,8 +107,10 @@ public:
         bool fetch_next,
         std::int64_t now
     );
+    Call move_to_waiting_children(std::string_view id, std::string_view token, std::int64_t now);
     Call retry_job(const Job& job, std::string_view token, const Fields& fields, std::int64_t now);
     Call move_to_wait(std::string_view id, std::string_view token);
+    Call limit(Millis duration);  // a SET: nobody fetches for so long
     Call extend_locks(std::span<const std::string> tokens, std::span<const std::string> ids, Millis duration);
     Call move_stalled(unsigned max_stalled, Millis interval, std::int64_t now);
     Call update_progress(std::string_view id, std::string_view json);
@@ -110,6 +118,9 @@ public:
     Call get_state(std::string_view id);
 
     // --- administration
+    // Any other script: keys, then arguments, as they are.
+    Call
+    plain(std::string_view name, std::initializer_list<std::string_view> keys, std::span<const std::string_view> args);
     Call update_data(std::string_view id, std::string_view json);
     Call promote(std::string_view id);
     Call reprocess(std::string_view id, bool lifo, std::string_view state, bool reset_made, bool reset_started);
@@ -148,10 +159,21 @@ public:
 
 private:
     class Builder;
+    Call add(std::string_view packed, std::string_view data, const JobOptions& options, bool has_children);
+
+    // The beginning of a call that is the same each time: script and first keys.
+    struct Head {
+        const redis::Script* script = nullptr;
+        std::string resp;
+        std::size_t left = 0;  // arguments that are missing
+    };
+
+    const Head& finish_head(bool failed);
     const redis::Script& script(std::string_view name, std::size_t keys);
     std::string metrics_key(bool failed) const;
 
     Keys keys_;
+    Head finish_heads_[2];
     std::map<std::string, std::unique_ptr<redis::Script>, std::less<>> scripts_;
 };
 

@@ -1,29 +1,53 @@
 #include "bullmq/slots.hpp"
 
+#include <iterator>
+#include <system_error>
+
 namespace headrace::bullmq {
 
-void Slots::push(RunningPtr job) {
-    {
-        std::lock_guard guard(mutex_);
-        queue_.push_back(std::move(job));
-        if (idle_ < queue_.size() && threads_.size() < limit_) {
+void Slots::push(std::vector<RunningPtr>&& jobs) {
+    std::lock_guard guard(mutex_);
+    queue_.insert(queue_.end(), std::make_move_iterator(jobs.begin()), std::make_move_iterator(jobs.end()));
+    jobs.clear();
+    wake_one();
+}
+
+void Slots::wake_one() {
+    if (waking_ || queue_.empty()) {
+        return;
+    }
+    if (idle_ > 0) {
+        waking_ = true;
+        changed_.notify_one();
+    } else if (threads_.size() < limit_ && !closed_) {
+        try {
             threads_.emplace_back([this] { work(); });
+            waking_ = true;
+        } catch (const std::system_error&) {
+            if (threads_.empty()) {
+                throw;
+            }
+            // No more threads to be had: those that are there will come to it.
         }
     }
-    changed_.notify_one();
 }
 
 void Slots::work() {
     std::unique_lock lock(mutex_);
+    waking_ = false;
     for (;;) {
-        ++idle_;
-        changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
-        --idle_;
+        while (queue_.empty() && !closed_) {
+            ++idle_;
+            changed_.wait(lock);
+            --idle_;
+            waking_ = false;
+        }
         if (queue_.empty()) {
             return;
         }
         auto job = std::move(queue_.front());
         queue_.pop_front();
+        wake_one();
         lock.unlock();
         run_(job);
         job.reset();

@@ -1,4 +1,6 @@
-// Inside of the worker: the threads that run user code. A thread is started when a job comes and none is idle.
+// Inside of the worker: the threads that run user code. A thread is started when a job waits and none is idle.
+// At most one thread is being woken at a time, and it wakes the next when there is more to do than it can take: jobs
+// that block get a thread each, jobs that are over at once do not pay for waking anybody.
 #pragma once
 
 #include "bullmq/running.hpp"
@@ -23,12 +25,13 @@ public:
     Slots(const Slots&) = delete;
     Slots& operator=(const Slots&) = delete;
 
-    void push(RunningPtr job);
+    void push(std::vector<RunningPtr>&& jobs);
     // No more jobs will come; waits for those that run.
     void close();
 
 private:
     void work();
+    void wake_one();  // needs the lock
 
     unsigned limit_;
     Run run_;
@@ -37,6 +40,7 @@ private:
     std::deque<RunningPtr> queue_;
     std::vector<std::thread> threads_;
     std::size_t idle_ = 0;
+    bool waking_ = false;  // a thread was called and has not come yet
     bool closed_ = false;
 };
 

@@ -7,12 +7,26 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace headrace::bullmq {
 namespace {
 
 constexpr std::size_t max_notes = 1000;
+constexpr std::chrono::microseconds gather_time{100};
+
+// poll() counts in whole milliseconds, which is late for a delayed job.
+void sleep_until(Deadline::Clock::time_point wake, std::span<pollfd> entries) {
+    using namespace std::chrono;
+    timespec left{};
+    if (wake != Deadline::Clock::time_point::max()) {
+        const auto span = std::clamp<nanoseconds>(wake - Deadline::Clock::now(), nanoseconds(0), hours(1));
+        left.tv_sec = duration_cast<seconds>(span).count();
+        left.tv_nsec = (span % seconds(1)).count();
+    }
+    ::ppoll(entries.data(), entries.size(), wake == Deadline::Clock::time_point::max() ? nullptr : &left, nullptr);
+}
 
 }  // namespace
 
@@ -47,52 +61,55 @@ void Speaker::start(Waiter& waiter) {
 // --- any thread
 
 template <class Write>
-void Speaker::post(Write&& write) {
+void Speaker::post(bool urgent, Write&& write) {
     {
         std::lock_guard guard(mutex_);
         write(mail_);
     }
-    if (asleep_.exchange(false)) {
+    if (urgent ? finishes_to_wake_.exchange(0) > 0 : finishes_to_wake_.fetch_sub(1) == 1) {
         waker_.wake();
     }
 }
 
 void Speaker::finished(RunningPtr running, ProcessResult result) {
-    post([&](Mail& mail) { mail.finished.emplace_back(std::move(running), std::move(result)); });
+    post(false, [&](Mail& mail) { mail.finished.emplace_back(std::move(running), std::move(result)); });
 }
 
 void Speaker::progress(const RunningPtr& running, std::string json) {
-    Pending note;
-    note.what = What::note;
-    note.running = running;
-    note.result.text = std::move(json);
-    note.result.kind = ProcessResult::Kind::completed;  // marks a progress; a log row is `waiting`
-    post([&](Mail& mail) {
+    latest(Note::progress, running, std::move(json));
+}
+
+void Speaker::data(const RunningPtr& running, std::string json) {
+    latest(Note::data, running, std::move(json));
+}
+
+void Speaker::latest(Note kind, const RunningPtr& running, std::string json) {
+    post(true, [&](Mail& mail) {
         for (auto& old : mail.notes) {
-            if (old.running == running && old.result.kind == note.result.kind) {
-                old.result.text = std::move(note.result.text);
+            if (old.running == running && old.note == kind) {
+                old.result.text = std::move(json);
                 return;
             }
         }
-        mail.notes.push_back(std::move(note));
+        auto& note = mail.notes.emplace_back();
+        note.note = kind;
+        note.running = running;
+        note.result.text = std::move(json);
     });
 }
 
 void Speaker::log(const RunningPtr& running, std::string row) {
-    Pending note;
-    note.what = What::note;
-    note.running = running;
-    note.result.text = std::move(row);
-    note.result.kind = ProcessResult::Kind::waiting;
-    post([&](Mail& mail) {
+    post(true, [&](Mail& mail) {
         if (mail.notes.size() < max_notes) {
-            mail.notes.push_back(std::move(note));
+            auto& note = mail.notes.emplace_back();
+            note.running = running;
+            note.result.text = std::move(row);
         }
     });
 }
 
 void Speaker::marker(std::optional<std::int64_t> score) {
-    post([&](Mail& mail) { mail.marker = score; });
+    post(true, [&](Mail& mail) { mail.marker = score; });
 }
 
 void Speaker::set_paused(bool paused) {
@@ -130,7 +147,7 @@ void Speaker::abort() {
 
 std::vector<RunningPtr> Speaker::running() const {
     std::lock_guard guard(mutex_);
-    return {held_.begin(), held_.end()};
+    return held_.items();
 }
 
 // --- the speaker's thread
@@ -205,15 +222,16 @@ void Speaker::read_mail() {
         closing_now_ = closing_;
     }
     for (auto& note : mail.notes) {
-        const bool progress = note.result.kind == ProcessResult::Kind::completed;
         const auto& id = note.running->id;
-        note.call = progress ? calls_.update_progress(id, note.result.text)
-                             : calls_.add_log(id, note.result.text, note.running->keep_logs);
+        note.call = note.note == Note::progress ? calls_.update_progress(id, note.result.text)
+                    : note.note == Note::data   ? calls_.update_data(id, note.result.text)
+                                                : calls_.add_log(id, note.result.text, note.running->keep_logs);
         outbox_.push_back(std::move(note));
     }
     if (mail.marker) {
         marker_came(*mail.marker);
     }
+    handed_out_ -= std::min(handed_out_, mail.finished.size());
     for (auto& [running, result] : mail.finished) {
         finish(running, std::move(result));
     }
@@ -228,13 +246,14 @@ bool Speaker::finished_closing() {
     const bool expecting =
         std::any_of(in_flight_.begin(), in_flight_.end(), [](const Pending& p) { return p.fetches; });
     std::lock_guard guard(mutex_);
-    return held_.empty() && (!expecting || !connection_) && mail_.finished.empty();
+    return held_.items().empty() && (!expecting || !connection_) && mail_.finished.empty();
 }
 
 void Speaker::reconnect() {
     try {
         connection_.emplace(redis::Connection::connect(options_, abort_.token()));
         adopt();
+        dispatch();
     } catch (const Error&) {
         connection_.reset();
         throw;
@@ -248,6 +267,7 @@ void Speaker::reconnect() {
 void Speaker::connection_failed(const Error& error) {
     const bool was_connected = connected_.exchange(false);
     connection_.reset();
+    dispatch();
     reconnect_.failed(Clock::now());
     // What was written is unanswered: in order, before everything newer.
     while (!in_flight_.empty()) {
@@ -284,12 +304,22 @@ void Speaker::receive() {
     while (!in_flight_.empty()) {
         auto reply = connection_->try_read_reply();
         if (!reply) {
-            return;
+            break;
         }
         auto pending = std::move(in_flight_.front());
         in_flight_.pop_front();
         answered(std::move(pending), std::move(*reply));
     }
+    dispatch();
+}
+
+void Speaker::dispatch() {
+    if (ready_.empty()) {
+        return;
+    }
+    handed_out_ += ready_.size();
+    gather_until_ = Clock::now() + gather_time;
+    dispatch_(std::move(ready_));
 }
 
 void Speaker::check_answers_come() {
@@ -313,10 +343,20 @@ Speaker::Clock::time_point Speaker::next_wake() const {
         } else if (due_ms_ > 0) {
             // The due time is wall clock. poll() waits on the monotonic one, so a stepped clock is noticed at the
             // latest by the safety fetch.
-            wake = std::min(wake, Clock::now() + Millis(std::clamp<std::int64_t>(due_ms_ - now_ms(), 0, 3'600'000)));
+            const auto due = std::chrono::sys_time<Millis>(Millis(due_ms_));
+            const auto left = std::chrono::duration_cast<Clock::duration>(due - std::chrono::system_clock::now());
+            wake = std::min(wake, Clock::now() + std::clamp<Clock::duration>(left, {}, std::chrono::hours(1)));
         }
     }
     return wake;
+}
+
+// How many finishes must be there before the turn goes on.
+std::size_t Speaker::worth_waking() const {
+    if (handed_out_ < 2 || !connection_) {
+        return 1;
+    }
+    return in_flight_.empty() ? (handed_out_ + 1) / 2 : handed_out_;
 }
 
 void Speaker::wait() {
@@ -324,15 +364,21 @@ void Speaker::wait() {
     if (connection_ && !outbox_.empty()) {
         return;
     }
-    asleep_ = true;
+    auto wake = next_wake();
+    if (handed_out_ > 0 && Clock::now() >= gather_until_) {
+        handed_out_ = 0;
+    } else if (handed_out_ > 1) {
+        wake = std::min(wake, gather_until_);
+    }
+    const auto enough = worth_waking();
     {
-        // Mail that came before `asleep_` was set has woken nobody.
+        // Mail that is there already has woken nobody.
         std::lock_guard guard(mutex_);
-        if (!mail_.finished.empty() || (connection_ && !mail_.notes.empty()) || mail_.marker ||
+        if (mail_.finished.size() >= enough || (connection_ && !mail_.notes.empty()) || mail_.marker ||
             paused_ != paused_now_ || closing_ != closing_now_) {
-            asleep_ = false;
             return;
         }
+        finishes_to_wake_ = static_cast<int>(enough - mail_.finished.size());
     }
     short events = POLLIN;
     if (connection_ && connection_->wants_write()) {
@@ -340,8 +386,8 @@ void Speaker::wait() {
     }
     pollfd entries[3] = {
         {connection_ ? connection_->fd() : -1, events, 0}, {waker_.fd(), POLLIN, 0}, {abort_.token().fd(), POLLIN, 0}};
-    ::poll(entries, 3, Deadline::at(next_wake()).poll_timeout());
-    asleep_ = false;
+    sleep_until(wake, entries);
+    finishes_to_wake_ = 0;
     if (entries[1].revents != 0) {
         waker_.drain();
     }

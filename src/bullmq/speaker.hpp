@@ -1,6 +1,10 @@
 // Inside of the worker: the one thread that fetches and finishes. Everything that slots, waiter and the owner want is
 // put into a mailbox; each turn takes all of it, writes it at once and then polls the connection and the mailbox.
 //
+// Finishes are gathered: after a batch of jobs was handed out, the speaker is woken when half of them are back (all,
+// while Redis has other calls to answer), or after 100 µs. So jobs that are over at once travel together, in two groups
+// of which one is always at Redis, and a slow job holds up nobody.
+//
 // Connection states: connected ⇄ waiting (until Reconnect says so). On a loss, unanswered finishes are sent again after
 // the new connection has looked whether the lost answers had given us jobs (adopt); unanswered plain fetches are
 // dropped.
@@ -20,14 +24,13 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <thread>
 
 namespace headrace::bullmq {
 
 class Speaker {
 public:
-    using Dispatch = std::function<void(RunningPtr)>;
+    using Dispatch = std::function<void(std::vector<RunningPtr>&&)>;  // leaves the vector empty
 
     Speaker(
         redis::Options options,
@@ -47,6 +50,7 @@ public:
     // --- any thread
     void finished(RunningPtr running, ProcessResult result);
     void progress(const RunningPtr& running, std::string json);
+    void data(const RunningPtr& running, std::string json);
     void log(const RunningPtr& running, std::string row);
     void marker(std::optional<std::int64_t> score);  // the waiter's answer
     void set_paused(bool paused);
@@ -61,7 +65,8 @@ public:
 
 private:
     using Clock = Deadline::Clock;
-    enum class What { fetch, finish, release, arm, note, state, load };
+    enum class What { fetch, finish, release, park, arm, note, state, load };
+    enum class Note { progress, data, log };
 
     struct Pending {
         What what = What::note;
@@ -69,6 +74,7 @@ private:
         RunningPtr running;
         std::string token;     // of a fetch
         ProcessResult result;  // of a finish: what it says
+        Note note = Note::log;
         bool fetches = false;  // its answer may bring a job
         bool resent = false;
         WorkerEvent::Kind event = WorkerEvent::Kind::completed;  // told when acknowledged
@@ -93,7 +99,9 @@ private:
     bool finished_closing();
     void check_answers_come();
     template <class Write>
-    void post(Write&& write);
+    void post(bool urgent, Write&& write);
+    std::size_t worth_waking() const;
+    void latest(Note kind, const RunningPtr& running, std::string json);
     Clock::time_point next_wake() const;
 
     // fetching.cpp: when to fetch and what a fetch brings
@@ -101,12 +109,15 @@ private:
     void fetch();
     void marker_came(std::optional<std::int64_t> score);
     void take(redis::Reply&& reply, const std::string& token);
-    void begin(Job job, const std::string& token);
+    void begin(Job&& job, const std::string& token);
     void arm_scheduler(const RunningPtr& running);
     void launch(const RunningPtr& running);
     void adopt();
     bool may_fetch() const;
-    bool has_room() const;
+
+    bool has_room() const { return held_.items().size() < worker_.concurrency; }
+
+    void dispatch();
 
     // finishing.cpp: how jobs end
     void finish(const RunningPtr& running, ProcessResult result);
@@ -114,6 +125,7 @@ private:
     void answered(Pending&& pending, redis::Reply&& reply);
     void finish_answered(Pending&& pending, redis::Reply&& reply);
     void refused(Pending&& pending, Code code);
+    void parked(Pending&& pending, const redis::Reply& reply);
     void let_go(const RunningPtr& running);
     KeepJobs keep_of(const Job& job, bool failed) const;
     std::optional<Millis> retry_delay(const Job& job, const ProcessResult& result) const;
@@ -134,6 +146,7 @@ private:
     Reconnect reconnect_;
     std::deque<Pending> outbox_;     // to be written
     std::deque<Pending> in_flight_;  // written, in order
+    std::vector<RunningPtr> ready_;  // to be handed to the slots, together
     std::size_t fetching_ = 0;       // plain fetches in outbox_ or in_flight_
     bool readable_ = false;          // poll() saw something at the connection
     bool drained_ = false;           // the last fetch brought nothing
@@ -143,17 +156,19 @@ private:
     std::int64_t due_ms_ = 0;  // wall clock of the next delayed job; 0: none
     Clock::time_point limited_until_{};
     Clock::time_point safety_{};  // fetch then, even if the waiter is silent
+    std::size_t handed_out_ = 0;  // of the batch that is being gathered: not back yet
+    Clock::time_point gather_until_{};
 
     mutable std::mutex mutex_;  // guards what follows
     Mail mail_;
-    std::set<RunningPtr> held_;
+    RunningList<&Running::held_place> held_;  // changed by the speaker alone, which therefore reads it freely
     bool paused_ = false;
     bool closing_ = false;
     bool ended_ = false;
     std::condition_variable ended_changed_;
 
     std::atomic<bool> connected_{false};
-    std::atomic<bool> asleep_{false};
+    std::atomic<int> finishes_to_wake_{0};  // so many more, then the waker is called; not positive: awake anyway
     net::Waker waker_;
     StopSource abort_;
     std::thread thread_;

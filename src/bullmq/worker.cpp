@@ -48,6 +48,8 @@ public:
 
     void update_progress(std::string json) override { speaker_.progress(running_, std::move(json)); }
 
+    void update_data(std::string json) override { speaker_.data(running_, std::move(json)); }
+
     void log(std::string row) override { speaker_.log(running_, std::move(row)); }
 
 private:
@@ -104,6 +106,18 @@ ProcessResult ProcessResult::waiting() {
     return out;
 }
 
+ProcessResult ProcessResult::rate_limited(Millis limit) {
+    auto out = waiting();
+    out.delay = std::max(limit, Millis(1));
+    return out;
+}
+
+ProcessResult ProcessResult::waiting_children() {
+    ProcessResult out;
+    out.kind = Kind::waiting_children;
+    return out;
+}
+
 // Built and destroyed in this order: slots call the speaker, the speaker calls waiter and keeper.
 struct Worker::State {
     State(redis::Options redis, std::string_view queue, WorkerOptions worker_options, Processor user_processor)
@@ -115,8 +129,9 @@ struct Worker::State {
                   options.on_event({kind, std::string(id), std::move(text)});
               }
           }),
+          redis_options(located(std::move(redis), keys)),
           keeper(
-              redis,
+              redis_options,
               keys,
               {options.lock_duration,
                options.lock_renew_time,
@@ -127,15 +142,15 @@ struct Worker::State {
               events
           ),
           speaker(
-              redis,
+              redis_options,
               keys,
               options,
               keeper,
-              [this](RunningPtr running) { slots.push(std::move(running)); },
+              [this](std::vector<RunningPtr>&& ready) { slots.push(std::move(ready)); },
               events
           ),
           waiter(
-              redis,
+              redis_options,
               keys,
               options.name,
               options.drain_delay,
@@ -160,6 +175,7 @@ struct Worker::State {
     Processor processor;
     Keys keys;
     EventSink events;
+    redis::Options redis_options;
     Keeper keeper;
     Speaker speaker;
     Waiter waiter;
@@ -229,6 +245,10 @@ bool Worker::cancel(std::string_view job_id, std::string reason) {
         }
     }
     return false;
+}
+
+void Worker::cancel_all(const std::string& reason) {
+    state_->stop_running(reason);
 }
 
 unsigned Worker::running() const {

@@ -24,7 +24,7 @@ namespace headrace::bullmq {
 
 // What became of a job. Made by the static functions.
 struct ProcessResult {
-    enum class Kind { completed, failed, delayed, waiting };
+    enum class Kind { completed, failed, delayed, waiting, waiting_children };
 
     static ProcessResult completed(std::string json = "null");
     // Retried while attempts are left (with the job's backoff), unless unrecoverable. `stack` is kept with the job.
@@ -33,6 +33,12 @@ struct ProcessResult {
     static ProcessResult delayed(Millis delay, bool count_attempt = false);
     // Back to the consuming end of the queue, not counted.
     static ProcessResult waiting();
+    // The same, and nobody fetches from the queue for so long (Node: worker.rateLimit(), RateLimitError).
+    static ProcessResult rate_limited(Millis limit);
+    // Until the job's children are done (add them before, with options.parent or a flow); then it comes again. When
+    // none is open, the processor is called again at once; when one has failed that should fail its parent, the job
+    // fails.
+    static ProcessResult waiting_children();
 
     Kind kind = Kind::completed;
     std::string text = "null";
@@ -52,6 +58,8 @@ public:
     // Sent in order before the job's finish, without waiting. Latest progress wins. While Redis is away up to 1000 log
     // rows per worker are kept, the rest is dropped; a row whose answer was lost with the connection may come twice.
     virtual void update_progress(std::string json) = 0;
+    // Replaces the data of the job (for what comes after a delay or a retry); the latest wins.
+    virtual void update_data(std::string json) = 0;
     virtual void log(std::string row) = 0;
 };
 
@@ -69,6 +77,7 @@ struct WorkerEvent {
         retrying,
         delayed,
         returned,
+        waiting_children,
         stalled,    // job id; found by this worker's check
         lock_lost,  // the finish was not written, or the stop token was fired
         drained,    // nothing left to fetch
@@ -128,6 +137,7 @@ public:
     void resume();
     // Fires the stop token of a running job; false when this worker does not run it.
     bool cancel(std::string_view job_id, std::string reason = "cancelled");
+    void cancel_all(const std::string& reason = "cancelled");
     unsigned running() const;
     bool connected() const;
     const std::string& id() const;

@@ -1,5 +1,6 @@
 // The calls of a worker's cycle, and add.
 #include "bullmq/call_builder.hpp"
+#include "bullmq/flow.hpp"
 #include "bullmq/msgpack.hpp"
 
 #include <algorithm>
@@ -55,13 +56,20 @@ std::string pack_keep(const KeepJobs& keep) {
 }
 
 // The arguments array of the add scripts: absent ones are nil.
-std::string pack_add(const Keys& keys, std::string_view name, const JobOptions& options, std::int64_t now) {
+std::string pack_add(
+    const Keys& keys,
+    std::string_view name,
+    std::string_view id,
+    const JobOptions& options,
+    bool in_flow,
+    std::int64_t now
+) {
     Packer out;
     auto text_or_nil = [&](const std::string& text) { text.empty() ? out.nil() : out.string(text); };
     const std::string parent_key = options.parent ? options.parent->queue + ":" + options.parent->id : std::string();
     out.array(10);
     out.string(keys.base);
-    out.string(options.job_id);
+    out.string(id);
     out.string(name);
     out.integer(options.timestamp != 0 ? options.timestamp : now);
     text_or_nil(parent_key);
@@ -86,17 +94,35 @@ std::string pack_add(const Keys& keys, std::string_view name, const JobOptions& 
     }
     out.nil();  // repeat job key: only the scheduler scripts make such jobs
     text_or_nil(options.deduplication ? keys.deduplication(options.deduplication->id) : std::string());
-    out.nil();  // defer parent release: only inside a flow
+    in_flow ? out.integer(1) : out.nil();  // the parent is released later
     return out.take();
 }
 
 }  // namespace
 
 Call Calls::add_job(std::string_view name, std::string_view data, const JobOptions& options, std::int64_t now) {
+    return add(pack_add(keys_, name, options.job_id, options, false, now), data, options, false);
+}
+
+Call Calls::add_node(const FlowNode& node, std::string_view id, const JobOptions& options, std::int64_t now) {
+    return add(pack_add(keys_, node.name, id, options, true, now), node.data, options, !node.children.empty());
+}
+
+Call Calls::release_parent(const ParentRef& parent, std::int64_t now) {
+    const auto key = parent.queue + ":" + parent.id;
+    Builder call(script("releaseParentIfNoPendingDependencies", 2), 3);
+    return call.arg(key).arg(key + ":dependencies").arg(parent.queue).arg(parent.id).arg(now).finish();
+}
+
+Call Calls::add(std::string_view packed, std::string_view data, const JobOptions& options, bool has_children) {
     const auto& k = keys_;
-    const auto packed = pack_add(k, name, options, now);
     const auto packed_options = pack_options(options);
     auto finish = [&](Builder&& builder) { return builder.arg(packed).arg(data).arg(packed_options).finish(); };
+    if (has_children) {
+        Builder call(script("addParentJob", 6), 3);
+        call.keys({k.meta, k.id_counter, k.delayed, k.waiting_children, k.completed, k.events});
+        return finish(std::move(call));
+    }
     if (options.delay.count() > 0) {
         Builder call(script("addDelayedJob", 6), 3);
         call.keys({k.marker, k.meta, k.id_counter, k.delayed, k.completed, k.events});
@@ -121,6 +147,29 @@ Call Calls::move_to_active(const FetchSettings& settings, std::string_view token
     return call.arg(k.base).arg(now).arg(pack_fetch(settings, token)).finish();
 }
 
+const Calls::Head& Calls::finish_head(bool failed) {
+    auto& head = finish_heads_[failed ? 1 : 0];
+    if (head.script == nullptr) {
+        const auto& k = keys_;
+        Builder call(script("moveToFinished", 14), 9);
+        call.keys(
+            {k.wait,
+             k.active,
+             k.prioritized,
+             k.events,
+             k.stalled,
+             k.limiter,
+             k.delayed,
+             k.paused,
+             k.meta,
+             k.pc,
+             failed ? k.failed : k.completed}
+        );
+        head = std::move(call).head();
+    }
+    return head;
+}
+
 Call Calls::move_to_finished(
     const FetchSettings& settings,
     const Job& job,
@@ -128,7 +177,6 @@ Call Calls::move_to_finished(
     const Finish& finish,
     std::int64_t now
 ) {
-    const auto& k = keys_;
     const std::string_view target = finish.failed ? "failed" : "completed";
     MapPacker options;
     options.add("token", token);
@@ -144,30 +192,15 @@ Call Calls::move_to_finished(
     options.add("cpof", job.options.continue_parent_on_failure);
     options.add("idof", job.options.ignore_dependency_on_failure);
     options.add("rdof", job.options.remove_dependency_on_failure);
-    Builder call(script("moveToFinished", 14), 9);
-    call.keys(
-        {k.wait,
-         k.active,
-         k.prioritized,
-         k.events,
-         k.stalled,
-         k.limiter,
-         k.delayed,
-         k.paused,
-         k.meta,
-         k.pc,
-         finish.failed ? k.failed : k.completed,
-         k.job(job.id),
-         metrics_key(finish.failed),
-         k.marker}
-    );
+    Builder call(finish_head(finish.failed));
+    call.keys({keys_.job(job.id), metrics_key(finish.failed), keys_.marker});
     return call.arg(job.id)
         .arg(now)
         .arg(finish.failed ? "failedReason" : "returnvalue")
         .arg(finish.value)
         .arg(target)
         .flag(finish.fetch_next)
-        .arg(k.base)
+        .arg(keys_.base)
         .arg(options.take())
         .arg(finish.fields != nullptr ? pack_fields(*finish.fields) : std::string())
         .finish();
@@ -235,11 +268,27 @@ Call Calls::retry_job(const Job& job, std::string_view token, const Fields& fiel
         .finish();
 }
 
+Call Calls::move_to_waiting_children(std::string_view id, std::string_view token, std::int64_t now) {
+    const auto& k = keys_;
+    const auto job = k.job(id);
+    Builder call(script("moveToWaitingChildren", 7), 5);
+    call.keys({k.active, k.waiting_children, job, job + ":dependencies", job + ":unsuccessful", k.stalled, k.events});
+    return call.arg(token).arg("").arg(now).arg(id).arg(k.base).finish();
+}
+
 Call Calls::move_to_wait(std::string_view id, std::string_view token) {
     const auto& k = keys_;
     Builder call(script("moveJobFromActiveToWait", 9), 3);
     call.keys({k.active, k.wait, k.stalled, k.paused, k.meta, k.limiter, k.prioritized, k.marker, k.events});
     return call.arg(id).arg(token).arg(k.job(id)).finish();
+}
+
+Call Calls::limit(Millis duration) {
+    const auto span = std::to_string(duration.count());
+    const std::string_view args[] = {"SET", keys_.limiter, "9007199254740991", "PX", span};
+    Call call;
+    redis::append_command(call.resp, args);
+    return call;
 }
 
 Call Calls::extend_locks(std::span<const std::string> tokens, std::span<const std::string> ids, Millis duration) {

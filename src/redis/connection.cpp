@@ -1,7 +1,9 @@
 #include "redis/connection.hpp"
 
+#include "redis/locate.hpp"
 #include "redis/resp.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace headrace::redis {
@@ -9,6 +11,8 @@ namespace {
 
 constexpr std::size_t reference_from = 4 * 1024;
 constexpr std::size_t read_size = 32 * 1024;
+constexpr std::size_t feed_size =
+    4 * 1024;  // hiredis moves what is left of its buffer after each kilobyte that it used
 constexpr std::size_t keep_capacity = 256 * 1024;
 
 }  // namespace
@@ -32,6 +36,7 @@ struct Connection::State {
     std::size_t outside_bytes = 0;
     std::size_t pending = 0;
     std::string input;
+    std::string_view unfed;  // of `input`
     bool dead = false;
 
     State(net::Stream s, std::string n, StopToken t, std::chrono::milliseconds timeout)
@@ -154,17 +159,33 @@ struct Connection::State {
         }
     }
 
-    Reply read(Deadline deadline) {
+    std::optional<Reply> next_of_input() {
         for (;;) {
             if (auto reply = reader.next()) {
                 --pending;
+                return reply;
+            }
+            if (unfed.empty()) {
+                return std::nullopt;
+            }
+            reader.feed(unfed.substr(0, feed_size));
+            unfed.remove_prefix(std::min(feed_size, unfed.size()));
+        }
+    }
+
+    void took(std::size_t count) {
+        if (count == 0) {
+            throw Error(ErrorKind::transient, "redis.connect", name + ": the server closed the connection");
+        }
+        unfed = {input.data(), count};
+    }
+
+    Reply read(Deadline deadline) {
+        for (;;) {
+            if (auto reply = next_of_input()) {
                 return std::move(*reply);
             }
-            auto count = stream.read_some(input.data(), input.size(), deadline, stop);
-            if (count == 0) {
-                throw Error(ErrorKind::transient, "redis.connect", name + ": the server closed the connection");
-            }
-            reader.feed({input.data(), count});
+            took(stream.read_some(input.data(), input.size(), deadline, stop));
         }
     }
 };
@@ -176,12 +197,34 @@ Connection& Connection::operator=(Connection&&) noexcept = default;
 Connection::~Connection() = default;
 
 Connection Connection::connect(const Options& options, const StopToken& stop) {
-    const std::string name = "redis " + options.address.text();
+    constexpr int redirections = 5;
+    auto address = options.sentinels.empty() ? options.address : find_master(options, stop);
+    for (int i = 0; i < redirections; ++i) {
+        auto connection = connect_to(address, options, stop);
+        if (!options.sentinels.empty() && connection.command({"ROLE"}).at(0).str() != "master") {
+            // The Sentinels have not agreed yet, or the server has not been told.
+            throw Error(ErrorKind::transient, "redis.connect", connection.name() + " is not the master");
+        }
+        if (options.cluster_key.empty()) {
+            return connection;
+        }
+        const auto reply = connection.command_raw({"EXISTS", options.cluster_key});
+        const auto moved = moved_to(reply, address);
+        if (!moved) {
+            checked(reply);
+            return connection;
+        }
+        address = *moved;
+    }
+    throw Error(ErrorKind::transient, "redis.connect", "the nodes of the cluster do not agree on who has the keys");
+}
+
+Connection Connection::connect_to(const net::Address& address, const Options& options, const StopToken& stop) {
+    const std::string name = "redis " + address.text();
     const auto deadline = Deadline::in(options.connect_timeout);
     std::unique_ptr<State> state;
     try {
-        auto stream =
-            net::Stream::connect(options.address, options.tls ? &options.tls_options : nullptr, deadline, stop);
+        auto stream = net::Stream::connect(address, options.tls ? &options.tls_options : nullptr, deadline, stop);
         state = std::make_unique<State>(std::move(stream), name, stop, options.reply_timeout);
     } catch (const Error& error) {
         if (error.code() == "net.cancelled" || error.code() == "net.tls") {
@@ -284,18 +327,14 @@ std::optional<Reply> Connection::try_read_reply() {
     state_->require_alive();
     return state_->guarded([&]() -> std::optional<Reply> {
         for (;;) {
-            if (auto reply = state_->reader.next()) {
-                --state_->pending;
+            if (auto reply = state_->next_of_input()) {
                 return reply;
             }
             auto count = state_->stream.read_available(state_->input.data(), state_->input.size());
             if (!count) {
                 return std::nullopt;
             }
-            if (*count == 0) {
-                throw Error(ErrorKind::transient, "redis.connect", name() + ": the server closed the connection");
-            }
-            state_->reader.feed({state_->input.data(), *count});
+            state_->took(*count);
         }
     });
 }

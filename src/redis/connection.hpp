@@ -26,7 +26,8 @@ public:
     using Args = std::span<const std::string_view>;
     using List = std::initializer_list<std::string_view>;
 
-    // Connects and logs in (AUTH, SELECT, CLIENT SETNAME). `stop` ends every later wait of this connection too.
+    // Finds the server (options.hpp), connects and logs in (AUTH, SELECT, CLIENT SETNAME). `stop` ends every later wait
+    // of this connection too.
     static Connection connect(const Options& options, const StopToken& stop);
 
     Connection(Connection&&) noexcept;
@@ -66,6 +67,7 @@ public:
 private:
     struct State;
     explicit Connection(std::unique_ptr<State> state);
+    static Connection connect_to(const net::Address& address, const Options& options, const StopToken& stop);
 
     std::unique_ptr<State> state_;
 };

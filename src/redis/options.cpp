@@ -16,21 +16,48 @@ int parse_db(std::string_view text) {
     return db;
 }
 
+// "redis+sentinel://first/master?sentinel=second:26379&db=0"
+void read_sentinels(Options& options, const net::Url& url) {
+    constexpr std::uint16_t port = 26379;
+    options.master = url.path.empty() ? std::string() : url.path.substr(1);
+    if (options.master.empty()) {
+        throw Error(
+            ErrorKind::invalid, "config.invalid", "a Sentinel URL names the master: redis+sentinel://host/mymaster"
+        );
+    }
+    options.sentinels.push_back(url.address(port));
+    for (const auto& [name, value] : url.query) {
+        if (name == "sentinel") {
+            options.sentinels.push_back(net::parse_url("redis://" + value).address(port));
+        }
+    }
+}
+
 }  // namespace
 
 Options parse_redis_url(std::string_view text) {
     auto url = net::parse_url(text);
     Options options;
-    if (url.scheme != "redis" && url.scheme != "rediss" && !url.is_unix()) {
+    const auto plus = url.scheme.find('+');
+    const auto base = url.scheme.substr(0, plus);
+    const auto kind = plus == std::string::npos ? std::string() : url.scheme.substr(plus + 1);
+    const bool is_known = base == "redis" || base == "rediss";
+    if (!url.is_unix() && !(is_known && (kind.empty() || kind == "sentinel" || kind == "cluster"))) {
         throw Error(
-            ErrorKind::invalid, "config.invalid", "a Redis URL starts with redis://, rediss:// or redis+unix://"
+            ErrorKind::invalid,
+            "config.invalid",
+            "a Redis URL starts with redis://, rediss://, redis+unix://, redis+sentinel:// or redis+cluster://"
         );
     }
-    options.tls = url.scheme == "rediss";
+    options.tls = base == "rediss";
+    options.cluster = kind == "cluster";
     options.address = url.address(6379);
     options.user = url.user;
     options.password = url.password;
-    if (url.is_unix()) {
+    if (kind == "sentinel") {
+        read_sentinels(options, url);
+    }
+    if (url.is_unix() || kind == "sentinel") {
         if (const auto* db = url.parameter("db")) {
             options.db = parse_db(*db);
         }

@@ -93,8 +93,18 @@ Error error_of(const Reply& reply) {
     if (word == "NOAUTH" || word == "WRONGPASS" || word == "NOPERM") {
         return Error(ErrorKind::unauthorized, "redis.auth", text);
     }
-    constexpr std::array<std::string_view, 9> passing = {
-        "LOADING", "READONLY", "MISCONF", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "BUSY", "NOREPLICAS", "UNBLOCKED"};
+    constexpr std::array<std::string_view, 11> passing = {
+        "LOADING",
+        "READONLY",
+        "MISCONF",
+        "TRYAGAIN",
+        "CLUSTERDOWN",
+        "MASTERDOWN",
+        "BUSY",
+        "NOREPLICAS",
+        "UNBLOCKED",
+        "MOVED",
+        "ASK"};
     const bool transient = std::find(passing.begin(), passing.end(), word) != passing.end();
     return Error(transient ? ErrorKind::transient : ErrorKind::permanent, "redis.command", text);
 }

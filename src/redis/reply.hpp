@@ -19,6 +19,11 @@ public:
     static Reply of_integer(std::int64_t value);
     static Reply of_array(std::size_t count);  // `count` nils, to be filled through elements()
 
+    void set_text(Type type, std::string_view text) {
+        type_ = type;
+        text_.assign(text);
+    }
+
     Type type() const { return type_; }
 
     bool is_nil() const { return type_ == Type::nil; }
@@ -49,8 +54,8 @@ private:
 };
 
 // What an error reply means: OOM → sink.redis_oom (transient); NOAUTH, WRONGPASS, NOPERM → redis.auth (unauthorized);
-// LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED → redis.command
-// (transient); else redis.command (permanent). The message is the server's text.
+// LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED, MOVED, ASK →
+// redis.command (transient); else redis.command (permanent). The message is the server's text.
 Error error_of(const Reply& reply);
 
 // `reply` unless it is an error, which is thrown.

@@ -22,44 +22,49 @@ constexpr int max_elements = 1 << 24;
 
 // hiredis builds the tree by these calls: children are written in place into their parent's elements. No exception may
 // pass through C, so running out of memory becomes hiredis' own error.
-Reply* place(const redisReadTask* task, Reply&& reply) noexcept {
+Reply* place(const redisReadTask* task) {
     if (task->parent != nullptr) {
         auto* parent = static_cast<Reply*>(task->parent->obj);
-        auto& slot = parent->elements()[static_cast<std::size_t>(task->idx)];
-        slot = std::move(reply);
-        return &slot;
+        return &parent->elements()[static_cast<std::size_t>(task->idx)];
     }
-    return new (std::nothrow) Reply(std::move(reply));
+    return new Reply();
+}
+
+template <class Fill>
+void* filled(const redisReadTask* task, Fill&& fill) noexcept {
+    Reply* reply = nullptr;
+    try {
+        reply = place(task);
+        fill(*reply);
+        return reply;
+    } catch (const std::bad_alloc&) {
+        if (task->parent == nullptr) {
+            delete reply;
+        }
+        return nullptr;
+    }
 }
 
 void* make_text(const redisReadTask* task, char* text, std::size_t size) {
-    try {
-        auto type = task->type == REDIS_REPLY_ERROR    ? Reply::Type::error
-                    : task->type == REDIS_REPLY_STATUS ? Reply::Type::status
-                                                       : Reply::Type::bulk;
-        return place(task, Reply::of_text(type, std::string(text, size)));
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
+    const auto type = task->type == REDIS_REPLY_ERROR    ? Reply::Type::error
+                      : task->type == REDIS_REPLY_STATUS ? Reply::Type::status
+                                                         : Reply::Type::bulk;
+    return filled(task, [&](Reply& reply) { reply.set_text(type, {text, size}); });
 }
 
 void* make_array(const redisReadTask* task, int count) {
     if (count > max_elements) {
         return nullptr;
     }
-    try {
-        return place(task, Reply::of_array(static_cast<std::size_t>(count)));
-    } catch (const std::bad_alloc&) {
-        return nullptr;
-    }
+    return filled(task, [&](Reply& reply) { reply = Reply::of_array(static_cast<std::size_t>(count)); });
 }
 
 void* make_integer(const redisReadTask* task, long long value) {
-    return place(task, Reply::of_integer(value));
+    return filled(task, [&](Reply& reply) { reply = Reply::of_integer(value); });
 }
 
 void* make_nil(const redisReadTask* task) {
-    return place(task, Reply());
+    return filled(task, [](Reply&) {});
 }
 
 void free_root(void* reply) {

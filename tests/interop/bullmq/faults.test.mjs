@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
-import { CppWorker, Queue, RedisServer, until } from './support.mjs';
+import { CppWorker, Queue, RedisServer, until, Worker } from './support.mjs';
+import { storm } from './storm.mjs';
 
 let server;
 before(async () => { server = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always'); });
@@ -196,3 +197,64 @@ test('pause and resume of a worker', () => withQueue(async (queue, name) => {
   await until('it is done', async () => await completed(queue) === 1);
   assert.equal(await worker.stop(), 0);
 }));
+
+test('a worker that stood still loses its job to another one and does not finish it again', () => withQueue(async (queue, name) => {
+  const fast = ['--lock-ms', '800', '--stalled-ms', '300', '--max-stalled', '9'];
+  const first = new CppWorker(server, name, '--sleep-ms', '1500', ...fast);
+  const job = await queue.add('j', { x: 1 });
+  await until('it runs', () => first.of('active').length === 1);
+  first.process.kill('SIGSTOP');
+  const second = new CppWorker(server, name, ...fast);
+  await until('the other has done it', async () => await completed(queue) === 1);
+  first.process.kill('SIGCONT');
+  await until('the first is told', () => first.of('lock_lost').length > 0);
+  // It is of use again.
+  assert.equal(await second.stop(), 0);
+  await queue.add('next', {});
+  await until('it goes on', async () => await completed(queue) === 2);
+  const done = await queue.getJob(job.id);
+  assert.deepEqual([done.attemptsStarted, done.stalledCounter, done.attemptsMade], [2, 1, 1]);
+  const ends = (await server.client.xrange(`bull:${name}:events`, '-', '+')).filter(([, f]) => f[1] === 'completed' && f[3] === job.id);
+  assert.equal(ends.length, 1);
+  assert.equal(await first.stop(), 0);
+}));
+
+test('the lock is lost while the processor does not listen: nothing is written by it', () => withQueue(async (queue, name) => {
+  const worker = new CppWorker(server, name, '--sleep-ms', '600', '--deaf', '--lock-ms', '30000');
+  const job = await queue.add('j', {});
+  await until('it runs', () => worker.of('active').length === 1);
+  await server.client.set(`bull:${name}:${job.id}:lock`, 'somebody else', 'PX', 60000);
+  await until('its finish was refused', () => worker.of('lock_lost').length > 0);
+  assert.equal(await queue.getJobState(job.id), 'active');
+  assert.equal(await server.client.get(`bull:${name}:${job.id}:lock`), 'somebody else');
+  assert.equal(await worker.stop(), 0);
+}));
+
+test('clocks that differ: jobs from an hour ahead and from an hour ago run at once, each once', () => withQueue(async (queue, name) => {
+  const hour = 3_600_000;
+  await queue.add('ahead', {}, { timestamp: Date.now() + hour });
+  await queue.add('behind', {}, { timestamp: Date.now() - hour, attempts: 2, backoff: { type: 'fixed', delay: 50 } });
+  await queue.add('overdue', {}, { timestamp: Date.now() - hour, delay: 60_000 });
+  const worker = new CppWorker(server, name);
+  await until('all are done', async () => await completed(queue) === 3);
+  assert.ok((await queue.getJobs('completed')).every(job => job.attemptsStarted === 1));
+  assert.equal(await worker.stop(), 0);
+}));
+
+test('a Node worker dies: ours takes its job', () => withQueue(async (queue, name) => {
+  const node = new Worker(name, null, { connection: server.connection, lockDuration: 700, skipStalledCheck: true });
+  const job = await queue.add('j', {});
+  await node.getNextJob('gone');
+  await node.close(true);
+  const worker = new CppWorker(server, name, '--stalled-ms', '400', '--max-stalled', '3');
+  await until('it is done', async () => await completed(queue) === 1);
+  assert.equal((await queue.getJob(job.id)).stalledCounter, 1);
+  assert.equal(await worker.stop(), 0);
+}));
+
+test('a small storm: both kinds of workers are killed, connections cut, scripts flushed', async t => {
+  const figures = await storm({ jobs: 3000, seed: Number(process.env.STORM_SEED ?? Date.now() % 1e9), say: text => t.diagnostic(text) });
+  t.diagnostic(JSON.stringify(figures));
+  assert.ok(figures.kills > 0);
+  assert.deepEqual(figures.violations, { lost: 0, twice: 0, failed: 0, left: 0 }, `seed ${figures.seed}`);
+});

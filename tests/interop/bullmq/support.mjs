@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
-export const { Queue, Worker, QueueEvents, FlowProducer, UnrecoverableError, DelayedError, WaitingError } = require('bullmq');
+export const { Queue, Worker, QueueEvents, QueueEventsProducer, FlowProducer, UnrecoverableError, DelayedError, RateLimitError, WaitingChildrenError, WaitingError } = require('bullmq');
 export const { Redis } = require('ioredis');
 
 const driverPath = process.env.BULLMQ_DRIVER;
@@ -18,7 +18,7 @@ if (!driverPath || !examples) {
   throw new Error('set BULLMQ_DRIVER and BULLMQ_EXAMPLES (ctest does)');
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
@@ -40,19 +40,26 @@ export async function until(what, check, ms = 20_000) {
 
 export class RedisServer {
   static async start(...args) {
+    const server = await RedisServer.prepare(...args);
+    await server.up();
+    return server;
+  }
+
+  // A folder and a port, no server yet.
+  static async prepare(...args) {
     const server = new RedisServer();
     server.directory = mkdtempSync(join(tmpdir(), 'headrace-bullmq-'));
     server.port = await freePort();
     server.args = args;
-    await server.up();
     return server;
   }
 
   get url() { return `redis://127.0.0.1:${this.port}`; }
   get connection() { return { host: '127.0.0.1', port: this.port, maxRetriesPerRequest: null }; }
 
-  async up() {
-    this.process = spawn('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--dir', this.directory,
+  async up(...first) {
+    const plain = first.includes('--sentinel') ? [] : ['--save', ''];
+    this.process = spawn('redis-server', [...first, '--port', String(this.port), '--bind', '127.0.0.1', ...plain, '--dir', this.directory,
       '--loglevel', 'warning', ...this.args], { stdio: 'ignore' });
     this.client ??= new Redis({ ...this.connection, retryStrategy: () => 20 });
     this.client.on('error', () => {});
@@ -74,7 +81,7 @@ export class RedisServer {
 // The example worker as a process of its own, with what it printed.
 export class CppWorker {
   constructor(server, queue, ...args) {
-    this.process = spawn(join(examples, 'worker'), ['--redis', server.url, '--queue', queue, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.process = spawn(join(examples, 'worker'), ['--redis', server.url, '--queue', queue, ...args], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...server.env } });
     this.events = [];
     createInterface({ input: this.process.stdout }).on('line', line => {
       const [kind, id, text] = line.split('\t');
@@ -101,10 +108,10 @@ export class CppWorker {
 }
 
 export async function cppAdd(server, queue, ...args) {
-  const process = spawn(join(examples, 'add'), ['--redis', server.url, '--queue', queue, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(join(examples, 'add'), ['--redis', server.url, '--queue', queue, ...args], { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...server.env } });
   let out = '';
-  process.stdout.on('data', data => { out += data; });
-  const [code] = await once(process, 'exit');
+  child.stdout.on('data', data => { out += data; });
+  const [code] = await once(child, 'exit');
   if (code !== 0) throw new Error(`add ended with ${code}`);
   return out.trim().split('\n');
 }

@@ -1,0 +1,13 @@
+# What the static libraries of HeadraceBullmq need, then the libraries themselves.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+find_dependency(fmt)
+find_dependency(CURL)
+find_dependency(OpenSSL)
+find_dependency(ZLIB)
+set(Boost_USE_STATIC_LIBS ON)
+find_dependency(Boost 1.81 COMPONENTS json url)
+find_dependency(PkgConfig)
+pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+include(${CMAKE_CURRENT_LIST_DIR}/HeadraceBullmq.cmake)

@@ -1,0 +1,46 @@
+// libFuzzer: any bytes as answers of Redis to a worker and a getter. The first byte chooses how they are cut.
+#include "base/error.hpp"
+#include "bullmq/events.hpp"
+#include "bullmq/scripts.hpp"
+#include "redis/resp.hpp"
+
+#include <cstdint>
+#include <string_view>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
+
+namespace {
+
+template <class Read>
+void tried(Read&& read) {
+    try {
+        read();
+    } catch (const headrace::Error&) {
+        // refused: that is an answer
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+    using namespace headrace;
+    if (size == 0) {
+        return 0;
+    }
+    std::string_view rest(reinterpret_cast<const char*>(bytes) + 1, size - 1);
+    const std::size_t step = 1 + bytes[0] % 64;
+    tried([&] {
+        redis::RespReader reader;
+        while (!rest.empty()) {
+            reader.feed(rest.substr(0, step));
+            rest.remove_prefix(std::min(step, rest.size()));
+            while (auto reply = reader.next()) {
+                tried([&] { bullmq::read_job("1", *reply); });
+                tried([&] { bullmq::read_event(*reply); });
+                tried([&] { bullmq::accepted(*reply, "fuzz"); });
+                tried([&] { bullmq::fetched(std::move(*reply)); });
+            }
+        }
+    });
+    return 0;
+}
