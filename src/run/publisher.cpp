@@ -77,7 +77,7 @@ std::vector<Stale> find_stale(LedgerStore& ledger, OutputStore& outputs) {
     for (std::size_t i = 0; i < generations.size(); ++i) {
         const bool same = live[i].epoch == generations[i].epoch && live[i].seq == generations[i].seq;
         if (!same || !live[i].whole) {
-            stale.push_back({generations[i].output_id, same && !live[i].whole});
+            stale.push_back({std::move(generations[i]), same && !live[i].whole});
         }
     }
     return stale;

@@ -33,9 +33,10 @@ PublishResult publish(
 // when there is nothing to publish.
 bool publish_run(LedgerStore& ledger, OutputStore& outputs, std::string_view run_id);
 
-// Outputs whose live state in Redis is not what Postgres decided.
+// Outputs whose live state in Redis is not what Postgres decided. Publish this very generation: `lost` is no reason to
+// force the one that somebody may have decided since.
 struct Stale {
-    std::int64_t output_id = 0;
+    Generation generation;
     bool lost = false;  // Redis says it has this generation, but a live key is missing
 };
 

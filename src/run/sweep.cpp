@@ -98,27 +98,27 @@ void Sweep::resend_lost() {
 
 void Sweep::publish_overdue() {
     for (const auto id : ledger_.overdue_outputs()) {
-        unless_locked([&] { publish(id, false); });
+        unless_locked([&] {
+            if (const auto generation = ledger_.generation(id)) {
+                publish(*generation, false);
+            }
+        });
     }
 }
 
 void Sweep::heal_outputs() {
     for (const auto& stale : find_stale(ledger_, outputs_)) {
-        unless_locked([&] { publish(stale.output_id, stale.lost); });
+        unless_locked([&] { publish(stale.generation, stale.lost); });
     }
 }
 
-void Sweep::publish(std::int64_t output_id, bool force) {
+void Sweep::publish(const Generation& generation, bool force) {
     HEADRACE_POINT("K19");
-    const auto generation = ledger_.generation(output_id);
-    if (!generation) {
-        return;
-    }
-    const auto& pipeline = generation->pipeline;
-    const auto& run_id = generation->run_id;
-    const auto result = run::publish(ledger_, outputs_, *generation, force, Deadline::in(patience));
+    const auto& pipeline = generation.pipeline;
+    const auto& run_id = generation.run_id;
+    const auto result = run::publish(ledger_, outputs_, generation, force, Deadline::in(patience));
     if (result == PublishResult::applied) {
-        log::info("output published again", {{"pipeline", pipeline}, {"output", std::to_string(output_id)}});
+        log::info("output published again", {{"pipeline", pipeline}, {"output", std::to_string(generation.output_id)}});
         changed_(run_id, pipeline, false);
     }
     if (result == PublishResult::no_stage) {

@@ -34,7 +34,7 @@ private:
     void heal_outputs();
     void finish_committed();
     void drop_orphans();
-    void publish(std::int64_t output_id, bool force);
+    void publish(const Generation& generation, bool force);
     void republish(const std::string& pipeline);
 
     LedgerStore& ledger_;

@@ -32,7 +32,7 @@ public:
 
     void before(std::string_view, std::string_view) override {}
 
-    void after() override {}
+    void after(std::string_view) override {}
 
     void within(std::string_view) override {}
 

@@ -94,7 +94,7 @@ protected:
     // What the reconciler does about outputs.
     void heal() {
         for (const auto& stale : run_->stale()) {
-            run_->publish_output(stale.output_id, stale.lost);
+            run_->publish_output(stale.generation.output_id, stale.lost);
         }
     }
 

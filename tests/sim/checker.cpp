@@ -12,15 +12,26 @@ void Checker::add(std::string kind, std::string text) {
     }
 }
 
-void Checker::redis_lost_all() {
+void Checker::redis_loses_all() {
     redis_lost_ = true;
     last_.clear();
     excused_live_.clear();
+    for (const auto& [key, content] : redis_.staged) {
+        rows_lost_.insert(content.run_id);
+    }
+    for (const auto& [id, shown] : redis_.shown) {
+        if (shown.live) {
+            rows_lost_.insert(shown.live->run_id);
+        }
+    }
 }
 
-void Checker::redis_lost_live(std::int64_t output_id) {
+void Checker::redis_loses_live(std::int64_t output_id) {
     redis_lost_ = true;
     excused_live_.insert(output_id);
+    if (const auto& live = redis_.shown[output_id].live) {
+        rows_lost_.insert(live->run_id);
+    }
 }
 
 // Who says "succeeded" must have shown it.
@@ -150,8 +161,8 @@ void Checker::judge_run(const RunRow& run, std::size_t outputs) {
             lost("nobody cancelled it");
         }
     } else if (run.state == "superseded") {
-        if (!redis_lost_ && !failovers_) {
-            lost("Redis lost nothing");
+        if (!rows_lost_.contains(run.id) && !failovers_) {
+            lost("Redis lost nothing of it");
         }
     } else if (run.state == "quarantined") {
         if (looked_dead_ < 3) {

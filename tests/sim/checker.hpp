@@ -35,8 +35,8 @@ public:
 
     void cancelled(const std::string& run_id) { cancelled_.insert(run_id); }
 
-    void redis_lost_all();
-    void redis_lost_live(std::int64_t output_id);
+    void redis_loses_all();  // before it does
+    void redis_loses_live(std::int64_t output_id);
 
     void failed_over() { failovers_ = true; }
 
@@ -61,6 +61,7 @@ private:
     long seen_changes_ = 0;
     std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>> last_;  // (epoch, seq) by output
     std::set<std::int64_t> excused_live_;
+    std::set<std::string> rows_lost_;  // runs of which Redis lost rows, staged or live
     std::set<std::string> permanent_;
     std::map<std::string, int> transient_;
     std::set<std::string> cancelled_;

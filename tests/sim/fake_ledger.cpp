@@ -8,6 +8,16 @@ namespace {
 
 using run::milliseconds;
 
+std::string_view word(run::ClaimOutcome outcome) {
+    constexpr std::string_view words[] = {"claimed", "redo", "finished", "busy"};
+    return words[static_cast<std::size_t>(outcome)];
+}
+
+std::string_view word(run::Verdict found) {
+    constexpr std::string_view words[] = {"committed", "undecided", "fenced"};
+    return words[static_cast<std::size_t>(found)];
+}
+
 Error broken_link() {
     return {ErrorKind::transient, "postgres.connect", "the link to Postgres broke"};
 }
@@ -122,7 +132,7 @@ run::Claim FakeLedger::claim(
             }
         }
     }
-    scene_.after();
+    scene_.after(word(claim.outcome));
     return claim;
 }
 
@@ -246,7 +256,7 @@ run::Verdict FakeLedger::verdict(std::string_view run_id, std::string_view attem
                 : row->state == "running"                              ? run::Verdict::undecided
                                                                        : run::Verdict::fenced;
     }
-    scene_.after();
+    scene_.after(word(found));
     return found;
 }
 
@@ -301,7 +311,7 @@ run::Ending FakeLedger::end_attempt(std::string_view run_id, std::string_view at
         }
         ending.state = row->state;
     }
-    scene_.after();
+    scene_.after(ending.state);
     return ending;
 }
 

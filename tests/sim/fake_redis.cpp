@@ -52,13 +52,13 @@ run::Applied FakeOutputs::apply(const run::Generation& generation, const std::st
         const bool older = generation.epoch < at.epoch || (generation.epoch == at.epoch && generation.seq < at.seq);
         const bool same = generation.epoch == at.epoch && generation.seq == at.seq;
         if (older || (same && !force)) {
-            scene_.after();
+            scene_.after("already");
             return run::Applied::already;
         }
     }
     const auto from = redis_.staged.find(staging);
     if (from == redis_.staged.end()) {
-        scene_.after();
+        scene_.after("no staging");
         return run::Applied::no_stage;
     }
     const auto content = from->second;
@@ -72,7 +72,7 @@ run::Applied FakeOutputs::apply(const run::Generation& generation, const std::st
     now.live = content;
     now.meta = now.marker = {generation.epoch, generation.seq, generation.run_id};
     ++redis_.changes;
-    scene_.after();
+    scene_.after("applied");
     return run::Applied::applied;
 }
 

@@ -37,7 +37,7 @@ public:
 
     // The two ends of a call. Others may run in `before`; both may throw: the process died, the link broke.
     virtual void before(std::string_view call, std::string_view subject) = 0;
-    virtual void after() = 0;
+    virtual void after(std::string_view answer = {}) = 0;  // `answer` is for the trace
     // Within a transaction, or between two of one call.
     virtual void within(std::string_view what) = 0;
     virtual Fate commit_fate() = 0;

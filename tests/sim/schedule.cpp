@@ -8,7 +8,7 @@ namespace headrace::sim {
 namespace {
 
 // From the last fault to rest: a lease, and then some sweeps and tries.
-constexpr std::int64_t rest_limit_ms = 150'000;
+constexpr std::int64_t rest_limit_ms = 300'000;
 
 }  // namespace
 
@@ -230,20 +230,43 @@ void Schedule::hand_out_twice() {
     }
 }
 
+void Schedule::add_foreign_job() {
+    Job job;
+    job.id = fmt::format("foreign-{}", world_.random.below(1'000));
+    job.pipeline = "p0";
+    job.timestamp = world_.now();
+    queue_.jobs.push_back(std::move(job));
+}
+
+void Schedule::drop_live() {
+    if (redis_.shown.empty()) {
+        return;
+    }
+    const auto steps = static_cast<std::ptrdiff_t>(world_.random.below(redis_.shown.size()));
+    const auto id = std::next(redis_.shown.begin(), steps)->first;
+    world_.say("fault", "somebody deletes the live key of output", std::to_string(id));
+    checker_.redis_loses_live(id);
+    redis_.drop_live(id);
+}
+
+// The new server knows no worker until they have connected again.
+void Schedule::fail_over() {
+    world_.say("fault", "a standby takes Postgres' place");
+    for (int i = 0; i < 3; ++i) {
+        checker_.looked_dead();
+    }
+    checker_.failed_over();
+    db_.fail_over(*backup_);
+}
+
 void Schedule::happen(Event event) {
     auto& random = world_.random;
     auto& worker = *workers_[random.below(workers_.size())];
     switch (event) {
         case Event::trigger:
             return trigger();
-        case Event::foreign_job: {
-            Job job;
-            job.id = fmt::format("foreign-{}", random.below(1'000));
-            job.pipeline = "p0";
-            job.timestamp = world_.now();
-            queue_.jobs.push_back(std::move(job));
-            return;
-        }
+        case Event::foreign_job:
+            return add_foreign_job();
         case Event::duplicate:
             return hand_out_twice();
         case Event::cancel:
@@ -254,19 +277,11 @@ void Schedule::happen(Event event) {
             return;
         case Event::empty_redis:
             world_.say("fault", "the outputs' Redis is emptied");
+            checker_.redis_loses_all();
             redis_.empty();
-            checker_.redis_lost_all();
             return;
         case Event::drop_live:
-            if (!redis_.shown.empty()) {
-                const auto id =
-                    std::next(redis_.shown.begin(), static_cast<std::ptrdiff_t>(random.below(redis_.shown.size())))
-                        ->first;
-                world_.say("fault", "somebody deletes the live key of output", std::to_string(id));
-                redis_.drop_live(id);
-                checker_.redis_lost_live(id);
-            }
-            return;
+            return drop_live();
         case Event::empty_queue:
             world_.say("fault", "the queue is emptied");
             queue_.jobs.clear();
@@ -289,13 +304,7 @@ void Schedule::happen(Event event) {
             backup_ = db_.tables;
             return;
         case Event::fail_over:
-            world_.say("fault", "a standby takes Postgres' place");
-            for (int i = 0; i < 3; ++i) {
-                checker_.looked_dead();
-            }
-            checker_.failed_over();
-            db_.fail_over(*backup_);
-            return;
+            return fail_over();
     }
 }
 

@@ -46,6 +46,9 @@ private:
     void trigger();
     void cancel();
     void hand_out_twice();
+    void add_foreign_job();
+    void drop_live();
+    void fail_over();
     void tick();
     void died(Worker& worker);
     RunRow* any_run();

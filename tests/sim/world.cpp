@@ -161,7 +161,10 @@ void World::before(std::string_view call, std::string_view subject) {
     }
 }
 
-void World::after() {
+void World::after(std::string_view answer) {
+    if (trace_ && !answer.empty()) {
+        say(name_of(current_->process), "  →", answer);
+    }
     if (current_->process != nullptr && faults.lost_answers > 0 && random.one_in(rareness)) {
         --faults.lost_answers;
         lose("the answer");

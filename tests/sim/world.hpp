@@ -64,7 +64,7 @@ public:
     Mutant mutant() const override { return mutant_; }
 
     void before(std::string_view call, std::string_view subject) override;
-    void after() override;
+    void after(std::string_view answer = {}) override;
     void within(std::string_view what) override;
     Fate commit_fate() override;
     void wait(std::int64_t ms) override;
