@@ -1,5 +1,6 @@
 #include "run/executor.hpp"
 
+#include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "base/log.hpp"
 #include "pipeline/parse.hpp"
@@ -59,15 +60,8 @@ public:
         if (head_.trigger == "republish") {
             leave_out_ledger_sinks();
         }
-        {
-            auto db = services_.db.take();
-            claim_ = claim(
-                *db,
-                head_.run_id,
-                services_.keeper.identity(),
-                output_specs(services_.registry, definition_),
-                services_.lease
-            );
+        if (!take_run()) {
+            return again(milliseconds(0));
         }
         switch (claim_.outcome) {
             case ClaimOutcome::busy:
@@ -84,6 +78,27 @@ public:
     }
 
 private:
+    // False: it is not known whether the run is ours. If it is, it is given back at once: nobody renews its lease, and
+    // after that it would look like the death of a worker.
+    bool take_run() {
+        const auto attempt_id = make_uuid_v4();
+        try {
+            auto db = services_.db.take();
+            claim_ = claim(
+                *db,
+                head_.run_id,
+                services_.keeper.identity(),
+                output_specs(services_.registry, definition_),
+                services_.lease,
+                attempt_id
+            );
+            return true;
+        } catch (const postgres::CommitUnknown&) {
+            release(*services_.db.take(), head_.run_id, attempt_id);
+            return false;
+        }
+    }
+
     // Redis lost an output; what the ledger's database holds it has, and appending it again would double it.
     void leave_out_ledger_sinks() {
         std::erase_if(definition_.sinks, [&](const pipeline::Part& part) {

@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <optional>
+#include <utility>
 
 namespace headrace::run {
 namespace {
@@ -148,17 +149,26 @@ std::vector<Stale> find_stale(Connection& db, redis::Connection& cache) {
         }
     }
     for (const auto& output : outputs) {
-        cache.append({"HMGET", output.space().marker(), "e", "s"});
+        cache.append({"HMGET", output.space().marker(), "e", "s", "r"});
         append_presence(cache, output);
     }
     std::vector<Stale> stale;
     for (const auto& output : outputs) {
         const auto applied = redis::checked(cache.read_reply());
-        const bool same = !applied.at(0).is_nil() && applied.at(0).integer() == output.epoch &&
-                          !applied.at(1).is_nil() && applied.at(1).integer() == output.seq;
         const bool lost = redis::checked(cache.read_reply()).integer() != 1;
+        if (applied.at(0).is_nil() || applied.at(1).is_nil() || applied.at(2).is_nil()) {
+            stale.push_back({.output_id = output.output_id, .run_id = {}});
+            continue;
+        }
+        Stale one{.output_id = output.output_id, .run_id = applied.at(2).str()};
+        one.epoch = applied.at(0).integer();
+        one.seq = applied.at(1).integer();
+        const bool numbers = one.epoch == output.epoch && one.seq == output.seq;
+        const bool same = numbers && one.run_id == output.run_id;
+        one.ahead = !same && std::pair(one.epoch, one.seq) >= std::pair(output.epoch, output.seq);
+        one.lost = same && lost;
         if (!same || lost) {
-            stale.push_back({output.output_id, same && lost});
+            stale.push_back(std::move(one));
         }
     }
     return stale;

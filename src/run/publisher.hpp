@@ -43,7 +43,11 @@ bool publish_run(postgres::Connection& db, redis::Connection& cache, std::string
 // Outputs whose live state in Redis is not what Postgres decided: one pipelined sweep over all that are in Redis.
 struct Stale {
     std::int64_t output_id = 0;
-    bool lost = false;  // Redis says it has this generation, but a live key is missing
+    bool lost = false;       // Redis says it has this generation, but a live key is missing
+    bool ahead = false;      // Redis may have a generation that Postgres does not know: see raise_epoch_over
+    std::int64_t epoch = 0;  // of that generation
+    std::int64_t seq = 0;
+    std::string run_id;
 };
 
 std::vector<Stale> find_stale(postgres::Connection& db, redis::Connection& cache);

@@ -195,6 +195,13 @@ struct Reconciler::State {
 
     void heal_outputs() {
         for (const auto& stale : find_stale(*db, cache_connection())) {
+            if (stale.ahead && raise_epoch_over(*db, stale.output_id, stale.epoch, stale.seq, stale.run_id)) {
+                log::warn(
+                    "Redis has a generation that Postgres does not know (restored from a backup?): what Postgres knows "
+                    "is published again",
+                    {{"output", std::to_string(stale.output_id)}}
+                );
+            }
             unless_locked([&] { publish(stale.output_id, stale.lost); });
         }
     }
