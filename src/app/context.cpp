@@ -9,6 +9,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 
 namespace headrace::app {
@@ -27,6 +28,8 @@ Context Context::load() {
     require(config.database_url, "DATABASE_URL");
     require(config.redis_url, "REDIS_URL");
     context.db.url = config.database_url;
+    // What is held by a worker that vanished must go as fast as its lease does.
+    context.db.idle_transaction_timeout = std::min(context.db.idle_transaction_timeout, config.lease);
     context.queue_redis = redis::parse_redis_url(config.redis_url);
     context.cache_redis = redis::parse_redis_url(config.cache_redis_url);
     context.registry = make_registry(context.cache_redis, context.db);

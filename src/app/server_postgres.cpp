@@ -162,7 +162,7 @@ bool PrivatePostgres::ready() {
     pid_t pid = 0;
     std::from_chars(text->data(), text->data() + text->size(), pid);
     return pid == child_.pid() && std::count(text->begin(), text->end(), '\n') >= 8 &&
-           text->find("\nready") != std::string::npos;
+           (text->find("\nready") != std::string::npos || text->find("\nstandby") != std::string::npos);
 }
 
 int PrivatePostgres::stop_signal(StopMode mode) const {

@@ -189,10 +189,11 @@ Connection Connection::connect(const ConnectOptions& options, StopToken stop) {
     impl->stop = std::move(stop);
     // Half-open peers are noticed by TCP (tcp_user_timeout), forgotten transactions by the server.
     const auto session = fmt::format(
-        "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout=60000 -c timezone=UTC "
+        "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} -c timezone=UTC "
         "-c client_connection_check_interval=5000 -c datestyle=ISO -c bytea_output=hex",
         options.statement_timeout.count(),
-        options.lock_timeout.count()
+        options.lock_timeout.count(),
+        options.idle_transaction_timeout.count()
     );
     const char* keys[] = {
         "dbname",

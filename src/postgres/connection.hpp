@@ -27,6 +27,7 @@ struct ConnectOptions {
     std::chrono::milliseconds connect_timeout{5000};
     std::chrono::milliseconds statement_timeout{30000};  // also how long we wait for an answer, plus 5 s
     std::chrono::milliseconds lock_timeout{5000};
+    std::chrono::milliseconds idle_transaction_timeout{60000};  // the server ends a transaction that says nothing
 };
 
 // A statement parameter as text; std::nullopt is NULL. Bytes go through Param::bytes (bytea).

@@ -1,5 +1,6 @@
 #include "run/course.hpp"
 
+#include "base/ids.hpp"
 #include "base/killpoint.hpp"
 #include "base/log.hpp"
 #include "run/lease_keeper.hpp"
@@ -56,7 +57,9 @@ public:
         } catch (const Error& error) {
             return refuse(error);
         }
-        claim_ = ledger_.claim(head_.run_id, hands_.worker, outputs, hands_.lease);
+        if (!take(outputs)) {
+            return again(milliseconds(0));
+        }
         switch (claim_.outcome) {
             case ClaimOutcome::busy:
                 return again(claim_.wait);
@@ -72,6 +75,19 @@ public:
     }
 
 private:
+    // False: it is not known whether the run is ours. If it is, it is given back at once: nobody renews its lease, and
+    // after that it would look like the death of a worker.
+    bool take(const std::vector<OutputSpec>& outputs) {
+        const auto attempt_id = make_uuid_v4();
+        try {
+            claim_ = ledger_.claim(head_.run_id, hands_.worker, outputs, hands_.lease, attempt_id);
+            return true;
+        } catch (const postgres::CommitUnknown&) {
+            ledger_.release(head_.run_id, attempt_id);
+            return false;
+        }
+    }
+
     Done refuse(const Error& error) {
         ledger_.fail_unclaimed(head_.run_id, error);
         work_.state_changed();
@@ -93,12 +109,12 @@ private:
             work_.close_journal();
             return done;
         }
-        if (!error) {
-            error = decision == Decision::cancelled
-                        ? Error(ErrorKind::cancelled, "run.cancelled", "cancelled")
-                        : Error(ErrorKind::cancelled, "run.fenced", "another attempt has taken over");
+        if (!error && decision == Decision::fenced) {
+            // Not an end: after a failover Postgres may say again that the run is ours.
+            const Error fenced(ErrorKind::cancelled, "run.fenced", "another attempt has taken over");
+            return hand_back(journal, fenced, "commit", false);
         }
-        return end(journal, *error);
+        return end(journal, error.value_or(Error(ErrorKind::cancelled, "run.cancelled", "cancelled")));
     }
 
     Decision decide(const Sealed& sealed, Journal& journal) {

@@ -27,4 +27,19 @@ bool check_epoch(postgres::Connection& db) {
     return raised.affected() == 1 && !known_id.empty();
 }
 
+bool raise_epoch_over(
+    postgres::Connection& db,
+    std::int64_t output_id,
+    std::int64_t epoch,
+    std::int64_t seq,
+    std::string_view run_id
+) {
+    const auto raised = db.exec(
+        "update etl_meta m set epoch = greatest(m.epoch, $2) + 1 from etl_outputs o where o.output_id = $1"
+        " and (m.epoch < $2 or (m.epoch = $2 and (o.seq < $3 or (o.seq = $3 and o.run_id::text <> $4))))",
+        {output_id, epoch, seq, run_id}
+    );
+    return raised.affected() == 1;
+}
+
 }  // namespace headrace::run

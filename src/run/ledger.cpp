@@ -310,7 +310,8 @@ Claim claim(
     std::string_view run_id,
     const WorkerIdentity& worker,
     const std::vector<OutputSpec>& outputs,
-    milliseconds lease
+    milliseconds lease,
+    const std::string& attempt_id
 ) {
     Claim claim;
     std::string other;
@@ -353,7 +354,7 @@ Claim claim(
         claim.state = "running";
         claim.attempt = run->attempt + 1;
         claim.tries = claim.attempt - run->spared;
-        claim.attempt_id = make_uuid_v4();
+        claim.attempt_id = attempt_id;
         take(c, run_id, worker, lease, claim);
         HEADRACE_POINT("K2");
     });
@@ -638,9 +639,11 @@ std::optional<Reaped> reap_one(Connection& c, std::string_view run_id, std::stri
 }  // namespace
 
 std::vector<Reaped> reap(Connection& db) {
+    // After a restart of Postgres no lock is held until the workers are back: that is no death. Leases still count.
     const auto dead = db.exec(
-        "select run_id, attempt_id from etl_runs r where state = 'running' and (lease_until < now() or not exists"
-        " (select 1 from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = $1::bigint::oid and"
+        "select run_id, attempt_id from etl_runs r where state = 'running' and (lease_until < now() or"
+        " pg_postmaster_start_time() < now() - interval '2 seconds' and not exists (select 1 from pg_locks l where "
+        "l.locktype = 'advisory' and l.granted and l.classid = $1::bigint::oid and"
         "  l.objid = r.worker_id::oid and l.database = (select oid from pg_database where datname = "
         "current_database())))",
         {worker_lock_class}

@@ -4,6 +4,7 @@
 
 #include "base/deadline.hpp"
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "pipeline/incremental.hpp"
 #include "pipeline/sink.hpp"
 #include "postgres/connection.hpp"
@@ -121,12 +122,14 @@ enum class Decision { committed, fenced, cancelled };
 // nullopt: no such pipeline (foreign jobs) or no such run. A foreign job gets its run row here (trigger "queue").
 std::optional<RunHead> read_head(postgres::Connection& db, const Delivery& delivery);
 
+// `attempt_id`: fresh for each call. When the answer to COMMIT is lost the caller knows by it what to give back.
 Claim claim(
     postgres::Connection& db,
     std::string_view run_id,
     const WorkerIdentity& worker,
     const std::vector<OutputSpec>& outputs,
-    milliseconds lease
+    milliseconds lease,
+    const std::string& attempt_id = make_uuid_v4()
 );
 
 // Transaction D, with the statements of the manifests, which may take until `deadline`. Throws postgres::CommitUnknown

@@ -47,9 +47,10 @@ Claim PostgresLedger::claim(
     std::string_view run_id,
     const WorkerIdentity& worker,
     const std::vector<OutputSpec>& outputs,
-    milliseconds lease
+    milliseconds lease,
+    const std::string& attempt_id
 ) {
-    return run::claim(*db_.take(), run_id, worker, outputs, lease);
+    return run::claim(*db_.take(), run_id, worker, outputs, lease, attempt_id);
 }
 
 Decision PostgresLedger::decide(
@@ -142,6 +143,10 @@ std::vector<Retirable> PostgresLedger::retirable() {
 
 bool PostgresLedger::check_epoch() {
     return run::check_epoch(*db_.take());
+}
+
+bool PostgresLedger::raise_epoch_over(std::int64_t output_id, const Live& live) {
+    return run::raise_epoch_over(*db_.take(), output_id, live.epoch, live.seq, live.run_id);
 }
 
 std::vector<Reaped> PostgresLedger::reap() {

@@ -16,7 +16,8 @@ public:
         std::string_view run_id,
         const WorkerIdentity& worker,
         const std::vector<OutputSpec>& outputs,
-        milliseconds lease
+        milliseconds lease,
+        const std::string& attempt_id
     ) override;
     Decision decide(
         std::string_view run_id,
@@ -41,6 +42,7 @@ public:
     std::vector<Retirable> retirable() override;
 
     bool check_epoch() override;
+    bool raise_epoch_over(std::int64_t output_id, const Live& live) override;
     std::vector<Reaped> reap() override;
     std::size_t send_outbox(RunQueue& queue) override;
     std::vector<QueuedRun> queued_for(milliseconds age) override;

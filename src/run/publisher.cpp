@@ -1,6 +1,7 @@
 #include "run/publisher.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace headrace::run {
 namespace {
@@ -75,9 +76,13 @@ std::vector<Stale> find_stale(LedgerStore& ledger, OutputStore& outputs) {
     const auto live = outputs.look_at(generations);
     std::vector<Stale> stale;
     for (std::size_t i = 0; i < generations.size(); ++i) {
-        const bool same = live[i].epoch == generations[i].epoch && live[i].seq == generations[i].seq;
-        if (!same || !live[i].whole) {
-            stale.push_back({std::move(generations[i]), same && !live[i].whole});
+        const auto& decided = generations[i];
+        auto& seen = live[i];
+        const auto there = std::pair(seen.epoch, seen.seq);
+        const auto wanted = std::pair(decided.epoch, decided.seq);
+        const bool same = there == wanted && seen.run_id == decided.run_id;
+        if (!same || !seen.whole) {
+            stale.push_back({decided, std::move(seen), same, !same && there >= wanted});
         }
     }
     return stale;

@@ -37,7 +37,9 @@ bool publish_run(LedgerStore& ledger, OutputStore& outputs, std::string_view run
 // force the one that somebody may have decided since.
 struct Stale {
     Generation generation;
-    bool lost = false;  // Redis says it has this generation, but a live key is missing
+    Live live;
+    bool lost = false;   // Redis says it has this generation, but a live key is missing
+    bool ahead = false;  // Redis may have one that was never decided: LedgerStore::raise_epoch_over tells
 };
 
 std::vector<Stale> find_stale(LedgerStore& ledger, OutputStore& outputs);

@@ -37,16 +37,17 @@ std::string RedisOutputs::rebuild(const Generation& generation, const std::strin
 std::vector<Live> RedisOutputs::look_at(const std::vector<Generation>& generations) {
     return with([&](redis::Connection& cache) {
         for (const auto& one : generations) {
-            cache.append({"HMGET", one.space().marker(), "e", "s"});
+            cache.append({"HMGET", one.space().marker(), "e", "s", "r"});
             append_presence(cache, one);
         }
         std::vector<Live> found;
         for (std::size_t i = 0; i < generations.size(); ++i) {
             const auto applied = redis::checked(cache.read_reply());
-            const bool known = !applied.at(0).is_nil() && !applied.at(1).is_nil();
+            const bool known = !applied.at(0).is_nil() && !applied.at(1).is_nil() && !applied.at(2).is_nil();
             found.push_back(
                 {.epoch = known ? applied.at(0).integer() : -1,
                  .seq = known ? applied.at(1).integer() : -1,
+                 .run_id = known ? applied.at(2).str() : std::string(),
                  .whole = redis::checked(cache.read_reply()).integer() == 1}
             );
         }

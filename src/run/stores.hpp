@@ -51,6 +51,7 @@ enum class Applied {
 struct Live {
     std::int64_t epoch = -1;  // -1: never applied, or lost
     std::int64_t seq = -1;
+    std::string run_id;  // that decided it
     bool whole = false;  // the live keys of that generation are there, as far as can be seen
 };
 
@@ -95,7 +96,8 @@ public:
         std::string_view run_id,
         const WorkerIdentity& worker,
         const std::vector<OutputSpec>& outputs,
-        milliseconds lease
+        milliseconds lease,
+        const std::string& attempt_id
     ) = 0;
     // Throws postgres::CommitUnknown when the answer to COMMIT was lost: `verdict` tells.
     virtual Decision decide(
@@ -123,6 +125,8 @@ public:
 
     // What the sweep looks for. "Overdue": its own worker had two seconds to do it.
     virtual bool check_epoch() = 0;  // true: this Postgres took another one's place, and the epoch was raised
+    // The same for what identifiers do not show: Redis has a generation of the output that was never decided here.
+    virtual bool raise_epoch_over(std::int64_t output_id, const Live& live) = 0;
     virtual std::vector<Reaped> reap() = 0;
     virtual std::size_t send_outbox(RunQueue& queue) = 0;
     virtual std::vector<QueuedRun> queued_for(milliseconds age) = 0;  // with nothing of it in the outbox

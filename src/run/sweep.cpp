@@ -108,7 +108,17 @@ void Sweep::publish_overdue() {
 
 void Sweep::heal_outputs() {
     for (const auto& stale : find_stale(ledger_, outputs_)) {
-        unless_locked([&] { publish(stale.generation, stale.lost); });
+        unless_locked([&] {
+            if (stale.ahead && ledger_.raise_epoch_over(stale.generation.output_id, stale.live)) {
+                log::warn(
+                    "Redis has a generation that Postgres does not know (restored from a backup?): what Postgres knows "
+                    "is published again",
+                    {{"output", std::to_string(stale.generation.output_id)}}
+                );
+                return;  // the next sweep sees the new epoch
+            }
+            publish(stale.generation, stale.lost);
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 // The stores of the commit protocol (run/stores.hpp): the same sentences hold for the fakes that tests/sim runs the
 // protocol over and for Postgres, Redis and BullMQ.
+#include "base/ids.hpp"
 #include "contract/store_benches.hpp"
 
 #include <gtest/gtest.h>
@@ -31,7 +32,7 @@ protected:
     }
 
     run::Claim claim(const std::string& run, const std::vector<run::OutputSpec>& outputs = one_output) {
-        return ledger().claim(run, worker, outputs, lease);
+        return ledger().claim(run, worker, outputs, lease, make_uuid_v4());
     }
 
     // Stages `content` into every output of the claim and asks for the decision.

@@ -1,6 +1,6 @@
 // F01, F04: the worker is killed with SIGKILL at each point of the commit protocol while a run replaces a good output.
 // Another worker finishes the run; a reader that polls all the time never sees half a table, a mixture, or a step back.
-#include "support/stack.hpp"
+#include "support/scene.hpp"
 #include "support/table_reader.hpp"
 
 #include <fmt/core.h>
@@ -17,31 +17,6 @@ using support::TornReader;
 
 constexpr int table_rows = 3000;
 constexpr const char* outputs = "6";
-
-// Reaching the end: every output decided once for this run, all published, nothing left running.
-void expect_whole(Stack& stack, const std::string& run_id, int version) {
-    EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), outputs);
-    EXPECT_EQ(stack.sql("select count(*) as x from etl_outputs where not published"), "0");
-    EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where state in ('running', 'committed')"), "0");
-    const auto seen = support::look_at(stack.get("cache:t"), table_rows);
-    EXPECT_EQ(seen.version, version) << seen.problem;
-    EXPECT_EQ(stack.redis().command({"HLEN", "cache:t:hash"}).integer(), table_rows);
-    EXPECT_EQ(stack.redis().command({"LLEN", "cache:t:list"}).integer(), table_rows / 100);
-    EXPECT_EQ(stack.redis().command({"ZCARD", "cache:t:zset"}).integer(), table_rows);
-    EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "run"}).str(), run_id);
-    EXPECT_EQ(stack.redis().command({"HGET", "cache:t:meta", "rows"}).str(), std::to_string(table_rows));
-    EXPECT_EQ(stack.redis().command({"TTL", "cache:t"}).integer(), -1)
-        << "the staging's TTL must not reach the live key";
-    const auto whole = fmt::format("{} {} {} {}", table_rows, table_rows, version, version);
-    EXPECT_EQ(stack.sql("select concat_ws(' ', count(*), count(distinct id), min(v), max(v)) as x from out.t"), whole);
-    EXPECT_EQ(
-        stack.sql(
-            "select concat_ws(' ', count(*), count(distinct id), min(v), max(v)) as x from out.history where v = $1",
-            {version}
-        ),
-        whole
-    ) << "what is appended is there exactly once";
-}
 
 // Staging that a dead attempt left is younger than an hour: it is made older, and then swept.
 void expect_staging_swept(Stack& stack) {
@@ -78,7 +53,7 @@ TEST_P(KillPoint, F01_F04_anotherWorkerFinishesAndNobodySeesHalf) {
     auto heir = stack.start_worker();
     EXPECT_EQ(stack.await_final(run_id, std::chrono::seconds(40)), "succeeded") << heir->log();
     EXPECT_TRUE(stack.await([&] { return reader.last_version() == 2; })) << "last seen: " << reader.last_version();
-    expect_whole(stack, run_id, 2);
+    support::expect_whole(stack, run_id, 2, table_rows);
     EXPECT_EQ(reader.violation(), "");
     EXPECT_EQ(tables.stop(), "");
     EXPECT_GT(tables.reads(), 0);

@@ -1,5 +1,5 @@
 // Runs with Postgres outputs that something goes wrong with: locks, zombies, lost Redis, guards.
-#include "support/stack.hpp"
+#include "support/scene.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -8,6 +8,8 @@ namespace headrace {
 namespace {
 
 using std::chrono::seconds;
+using support::log_of;
+using support::run_of;
 using support::Stack;
 
 constexpr int few_rows = 200;
@@ -28,16 +30,6 @@ void write_pipeline(Stack& stack, const std::string& name, const std::string& si
             sinks,
             more
         )
-    );
-}
-
-std::string run_of(Stack& stack, const std::string& column, const std::string& run_id) {
-    return stack.sql("select " + column + "::text as x from etl_runs where run_id = $1", {run_id});
-}
-
-std::string log_of(Stack& stack, const std::string& run_id) {
-    return stack.sql(
-        "select coalesce(string_agg(message, E'\\n' order by seq), '') as x from etl_logs where run_id = $1", {run_id}
     );
 }
 
@@ -104,7 +96,7 @@ TEST(PostgresOutputs, F05_ZombieAppendsNothing) {
 }
 
 // A decision that waits for a table holds its run's row: neither its lease nor the other runs suffer from that.
-TEST(PostgresOutputs, LockedTableHoldsUpNobodyElse) {
+TEST(PostgresOutputs, F25_LockedTableHoldsUpNobodyElse) {
     Stack stack;
     write_pipeline(stack, "held", "  - { type: postgres, table: held }");
     write_pipeline(stack, "other", "  - { type: postgres, table: other }");

@@ -71,12 +71,8 @@ std::optional<run::RunHead> FakeLedger::read_head(const run::Delivery& delivery)
     return head;
 }
 
-run::Claim FakeLedger::claim(
-    std::string_view run_id,
-    const run::WorkerIdentity& worker,
-    const std::vector<run::OutputSpec>& outputs,
-    milliseconds lease
-) {
+run::Claim FakeLedger::
+    claim(std::string_view run_id, const run::WorkerIdentity& worker, const std::vector<run::OutputSpec>& outputs, milliseconds lease, const std::string&) {
     scene_.before("claim", run_id);
     wait_for_lock(run_id);
     auto* row = db_.run(run_id);

@@ -90,6 +90,24 @@ bool FakeLedger::check_epoch() {
     return raised;
 }
 
+bool FakeLedger::raise_epoch_over(std::int64_t output_id, const run::Live& live) {
+    scene_.before("raise_epoch_over", {});
+    auto& tables = db_.tables;
+    const auto output = std::find_if(tables.outputs.begin(), tables.outputs.end(), [&](const OutputRow& one) {
+        return one.id == output_id;
+    });
+    const bool unknown = output != tables.outputs.end() &&
+                         (tables.epoch < live.epoch ||
+                          (tables.epoch == live.epoch &&
+                           (output->seq < live.seq || (output->seq == live.seq && output->run_id != live.run_id))));
+    const bool raised = unknown && scene_.mutant() != Mutant::no_epoch;
+    if (raised) {
+        tables.epoch = std::max(tables.epoch, live.epoch) + 1;
+    }
+    scene_.after();
+    return raised;
+}
+
 bool FakeLedger::dead(const RunRow& run) const {
     return run.state == "running" && (run.lease_until < scene_.now() || !db_.worker_locks.contains(run.worker_id) ||
                                       scene_.mutant() == Mutant::hasty_reaper);

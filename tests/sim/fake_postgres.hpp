@@ -133,7 +133,8 @@ public:
         std::string_view run_id,
         const run::WorkerIdentity& worker,
         const std::vector<run::OutputSpec>& outputs,
-        run::milliseconds lease
+        run::milliseconds lease,
+        const std::string& attempt_id
     ) override;
     run::Decision decide(
         std::string_view run_id,
@@ -158,6 +159,7 @@ public:
     std::vector<run::Retirable> retirable() override;
 
     bool check_epoch() override;
+    bool raise_epoch_over(std::int64_t output_id, const run::Live& live) override;
     std::vector<run::Reaped> reap() override;
     std::size_t send_outbox(run::RunQueue& queue) override;
     std::vector<run::QueuedRun> queued_for(run::milliseconds age) override;

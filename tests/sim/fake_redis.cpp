@@ -94,6 +94,7 @@ std::vector<run::Live> FakeOutputs::look_at(const std::vector<run::Generation>& 
         if (at != redis_.shown.end() && at->second.marker) {
             live.epoch = at->second.marker->epoch;
             live.seq = at->second.marker->seq;
+            live.run_id = at->second.marker->run_id;
         }
         live.whole = at != redis_.shown.end() && at->second.live;
         found.push_back(live);

@@ -24,10 +24,10 @@ namespace headrace::support {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-Stack::Stack()
+Stack::Stack(std::string database_url, std::string redis_url)
     : folder_(servers().fresh_folder()),
-      database_url_(servers().fresh_database()),
-      redis_url_(servers().fresh_redis()),
+      database_url_(std::move(database_url)),
+      redis_url_(std::move(redis_url)),
       ch_database_(servers().fresh_clickhouse_database()) {
     fs::create_directories(folder_ + "/pipelines");
     db_.emplace(postgres::Connection::connect({.url = database_url_}));
@@ -111,7 +111,10 @@ HeadraceProcess::Env Stack::environment() const {
 
 std::unique_ptr<HeadraceProcess> Stack::start_worker(HeadraceProcess::Env more) {
     auto env = environment();
-    env.insert(env.end(), more.begin(), more.end());
+    for (auto& [name, value] : more) {
+        std::erase_if(env, [&](const auto& known) { return known.first == name; });
+        env.emplace_back(name, value);
+    }
     auto worker = std::make_unique<HeadraceProcess>(std::vector<std::string>{"worker", "--grace", "5"}, env);
     if (!worker->wait_for_log("ready", std::chrono::seconds(20))) {
         // A kill point may end it before it is ready: that is for the test to see.

@@ -18,7 +18,11 @@ namespace headrace::support {
 
 class Stack {
 public:
-    Stack();
+    // On the servers of this binary, or on others: `database_url` is an empty database.
+    explicit Stack(
+        std::string database_url = servers().fresh_database(),
+        std::string redis_url = servers().fresh_redis()
+    );
 
     // Writes pipelines/<name>.yaml. `body` is everything below `name:`.
     void write_pipeline(const std::string& name, const std::string& body);

@@ -61,6 +61,20 @@ bool HeadraceProcess::wait_for_log(std::string_view text, milliseconds limit, st
     }
 }
 
+bool HeadraceProcess::wait_until_stopped(milliseconds limit) {
+    const auto deadline = Deadline::in(limit);
+    while (child_.running() && !deadline.passed()) {
+        std::ifstream in("/proc/" + std::to_string(child_.pid()) + "/stat");
+        const std::string stat{std::istreambuf_iterator<char>(in), {}};
+        // "pid (name) state …"
+        if (const auto end = stat.rfind(')'); end != std::string::npos && stat.substr(end, 3) == ") T") {
+            return true;
+        }
+        child_.wait(Deadline::in(look_again).earlier(deadline), {});
+    }
+    return false;
+}
+
 app::ExitStatus HeadraceProcess::kill() {
     return child_.terminate(SIGKILL, milliseconds(10'000));
 }

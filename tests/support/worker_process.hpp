@@ -32,6 +32,9 @@ public:
     app::ExitStatus terminate(std::chrono::milliseconds grace);            // SIGTERM, then SIGKILL
     std::optional<app::ExitStatus> wait(std::chrono::milliseconds limit);  // for a process that ends by itself
 
+    // Until it stands still (a kill point with :stop); false when it ended or the time was up.
+    bool wait_until_stopped(std::chrono::milliseconds limit = std::chrono::seconds(20));
+
     void pause() { child_.signal(19); }  // SIGSTOP
 
     void resume() { child_.signal(18); }  // SIGCONT

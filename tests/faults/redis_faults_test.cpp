@@ -1,0 +1,100 @@
+// What may happen to Redis: it loses its last second, fails over, refuses writes, or is stalled. Postgres knows what it
+// should hold; queued runs and outputs come back.
+#include "support/proxy.hpp"
+#include "support/scene.hpp"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+namespace headrace {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+using support::run_of;
+using support::Scene;
+using support::servers;
+using support::Stack;
+
+int shown(Stack& stack) {
+    try {
+        return support::look_at(stack.get("cache:t"), Scene::rows).version;
+    } catch (const std::exception&) {
+        return -1;  // not there yet
+    }
+}
+
+// ---- F12: a power cut takes the end of the append-only file
+
+TEST(RedisLoss, F12_TheLastSecondIsLost) {
+    app::PrivateRedis server({.dir = servers().fresh_folder() + "/redis", .append_only = true, .settings = {}});
+    server.start({});
+    Scene scene({.database_url = {}, .redis_url = server.url().reveal()}, {});
+    auto& stack = scene.stack;
+    const auto file = server.dir() + "/data/appendonlydir/appendonly.aof.1.incr.aof";
+    const auto before = fs::file_size(file);
+    const auto second = stack.trigger("t");
+    ASSERT_EQ(stack.await_final(second), "succeeded") << scene.worker->log();
+    ASSERT_EQ(shown(stack), 2);
+    stack.set_version(3);
+    scene.worker->pause();
+    const auto third = stack.trigger("t");  // only queued
+    server.crash();
+    ASSERT_GT(fs::file_size(file), before + 1000);
+    fs::resize_file(file, before + 37);  // in the middle of a command
+    server.start({});
+    EXPECT_EQ(shown(stack), 1) << "nothing was lost";
+    scene.worker->resume();
+    EXPECT_EQ(stack.await_final(third), "succeeded") << scene.worker->log();
+    EXPECT_TRUE(stack.await([&] { return shown(stack) == 3; })) << shown(stack);
+    support::expect_whole(stack, third, 3, Scene::rows);
+    EXPECT_EQ(run_of(stack, "state", second), "succeeded");
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {second}), "6");
+}
+
+// ---- F13: a replica that is behind takes over
+
+TEST(RedisFailover, F13_ReplicaThatIsBehindIsPromoted) {
+    const auto options = [](const std::string& name) {
+        return app::RedisOptions{
+            .dir = servers().fresh_folder() + "/" + name,
+            .append_only = false,
+            .tcp = true,
+            .settings = {{"requirepass", "\"\""}, {"repl-diskless-sync-delay", "0"}}};
+    };
+    app::PrivateRedis primary(options("primary"));
+    app::PrivateRedis replica(options("replica"));
+    primary.start({});
+    replica.start({});
+    auto proxied = support::proxied_redis(fmt::format("redis+unix://{}?db=0", primary.socket()));
+    Scene scene({.database_url = {}, .redis_url = proxied.url}, {});
+    auto& stack = scene.stack;
+    auto standby = redis::Connection::connect(
+        redis::parse_redis_url(fmt::format("redis+unix://{}?db=0", replica.socket())), StopToken()
+    );
+    standby.command({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
+    ASSERT_TRUE(stack.await([&] {
+        const auto info = standby.command({"INFO", "replication"}).take_str();
+        return redis::info_field(info, "master_link_status") == "up" &&
+               standby.command({"EXISTS", "cache:t"}).integer() == 1;
+    }));
+    standby.command({"REPLICAOF", "NO", "ONE"});  // hears no more of the primary
+    const auto second = stack.trigger("t");
+    ASSERT_EQ(stack.await_final(second), "succeeded") << scene.worker->log();
+    stack.set_version(3);
+    scene.worker->pause();
+    const auto third = stack.trigger("t");
+    proxied.proxy->redirect(replica.socket());
+    primary.crash();
+    EXPECT_EQ(support::look_at(standby.command({"GET", "cache:t"}).take_str(), Scene::rows).version, 1);
+    scene.worker->resume();
+    EXPECT_EQ(stack.await_final(third), "succeeded") << scene.worker->log();
+    EXPECT_TRUE(stack.await([&] { return shown(stack) == 3; })) << shown(stack);
+    support::expect_whole(stack, third, 3, Scene::rows);
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {second}), "6");
+}
+
+}  // namespace
+}  // namespace headrace
