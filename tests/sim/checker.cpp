@@ -153,7 +153,8 @@ void Checker::judge_run(const RunRow& run, std::size_t outputs) {
         }
     } else if (run.state == "failed") {
         const auto errors = transient_.find(run.id);
-        if (!permanent_.contains(run.id) && (errors == transient_.end() || errors->second < 3)) {
+        const int broken = (errors == transient_.end() ? 0 : errors->second) + (failovers_ ? 1 : 0);  // its links too
+        if (!permanent_.contains(run.id) && broken < 3) {
             lost("nothing of it failed for good");
         }
     } else if (run.state == "cancelled") {
