@@ -157,6 +157,10 @@ public:
         for (auto& connection : workers_) {
             connection.exec("select pg_advisory_unlock($1, $2)", {run::worker_lock_class, static_cast<int>(worker.id)});
         }
+        // Until then a missing lock may be that of a worker that is not back yet.
+        db_.exec(
+            "select pg_sleep(greatest(0, 2.01 - extract(epoch from clock_timestamp() - pg_postmaster_start_time())))"
+        );
     }
 
     // Everything that is remembered moves into the past.
