@@ -254,8 +254,9 @@ struct Proxy::State {
         while (!stopping) {
             auto list = poll_list();
             const auto served = pairs.size();
+            const int patience = rate == 0 ? -1 : static_cast<int>(tick.count());
             lock.unlock();
-            ::poll(list.data(), list.size(), rate == 0 ? -1 : static_cast<int>(tick.count()));
+            ::poll(list.data(), list.size(), patience);
             waker.drain();
             lock.lock();
             for (std::size_t i = 0; i < served && !holding_all; ++i) {
