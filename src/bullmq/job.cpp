@@ -100,7 +100,7 @@ std::optional<Millis> backoff_delay(const Backoff& backoff, int failed_attempts,
     } else if (backoff.type != "fixed") {
         return std::nullopt;
     }
-    const double jitter = backoff.jitter.value_or(0);
+    const double jitter = std::clamp(backoff.jitter.value_or(0), 0.0, 1.0);  // others may have written anything
     if (jitter > 0) {
         delay = std::floor(random * delay * jitter + delay * (1 - jitter));
     }

@@ -68,9 +68,7 @@ std::optional<Backoff> backoff_of(const json::value* value) {
     Backoff backoff{
         text_of(*object, "type"), Millis(integer_of(object->if_contains("delay")).value_or(0)), std::nullopt};
     if (const auto* jitter = object->if_contains("jitter"); jitter != nullptr && jitter->is_number()) {
-        if (const auto share = jitter->to_number<double>(); share >= 0 && share <= 1) {
-            backoff.jitter = share;
-        }
+        backoff.jitter = jitter->to_number<double>();
     }
     return backoff;
 }

@@ -122,9 +122,10 @@ std::vector<std::int64_t> PostgresLedger::unpublished(std::string_view run_id) {
     ));
 }
 
-std::optional<std::string> PostgresLedger::payload(std::int64_t output_id, std::int64_t seq) {
+std::optional<std::string> PostgresLedger::payload(const Generation& generation) {
     const auto row = db_.take()->exec(
-        "select payload from etl_outputs where output_id = $1 and seq = $2 and payload is not null", {output_id, seq}
+        "select payload from etl_outputs where output_id = $1 and seq = $2 and run_id = $3 and payload is not null",
+        {generation.output_id, generation.seq, generation.run_id}
     );
     return row.empty() ? std::nullopt : std::make_optional(row.bytes(0, "payload"));
 }

@@ -38,7 +38,7 @@ public:
     std::optional<Generation> generation(std::int64_t output_id) override;
     std::vector<Generation> generations() override;
     std::vector<std::int64_t> unpublished(std::string_view run_id) override;
-    std::optional<std::string> payload(std::int64_t output_id, std::int64_t seq) override;
+    std::optional<std::string> payload(const Generation& generation) override;
     std::vector<Retirable> retirable() override;
 
     bool check_epoch() override;

@@ -36,8 +36,7 @@ publish(LedgerStore& ledger, OutputStore& outputs, const Generation& generation,
     }
     auto answer = apply_all(outputs, generation, force, until);
     if (answer == Applied::no_stage) {
-        const auto payload =
-            generation.has_payload ? ledger.payload(generation.output_id, generation.seq) : std::nullopt;
+        const auto payload = generation.has_payload ? ledger.payload(generation) : std::nullopt;
         if (!payload) {
             return PublishResult::no_stage;
         }

@@ -120,7 +120,7 @@ public:
     virtual std::optional<Generation> generation(std::int64_t output_id) = 0;  // nullopt: none, or removed
     virtual std::vector<Generation> generations() = 0;                         // of all outputs in Redis
     virtual std::vector<std::int64_t> unpublished(std::string_view run_id) = 0;
-    virtual std::optional<std::string> payload(std::int64_t output_id, std::int64_t seq) = 0;
+    virtual std::optional<std::string> payload(const Generation& generation) = 0;  // nullopt: none, or another one's
     virtual std::vector<Retirable> retirable() = 0;
 
     // What the sweep looks for. "Overdue": its own worker had two seconds to do it.

@@ -384,7 +384,7 @@ TYPED_TEST(StoreContract, publishingWithoutStagedRowsChangesNothing) {
     EXPECT_EQ(this->apply(generation), run::Applied::no_stage);
     EXPECT_EQ(this->s.live(claim.outputs[0]), "");
     EXPECT_FALSE(generation.has_payload);
-    EXPECT_FALSE(this->ledger().payload(generation.output_id, generation.seq));
+    EXPECT_FALSE(this->ledger().payload(generation));
 }
 
 TYPED_TEST(StoreContract, theCopyInPostgresMakesTheRowsAgain) {
@@ -393,9 +393,11 @@ TYPED_TEST(StoreContract, theCopyInPostgresMakesTheRowsAgain) {
     this->s.empty_outputs();
     const auto generation = this->ledger().generation(output.id).value();
     ASSERT_TRUE(generation.has_payload);
-    const auto payload = this->ledger().payload(output.id, generation.seq);
+    const auto payload = this->ledger().payload(generation);
     ASSERT_TRUE(payload);
-    EXPECT_FALSE(this->ledger().payload(output.id, generation.seq + 1));
+    auto other = generation;
+    other.run_id = contract::nobody;
+    EXPECT_FALSE(this->ledger().payload(other)) << "after a failover a number may belong to another run";
     const auto staging = this->s.outputs().rebuild(generation, *payload);
     EXPECT_EQ(this->s.outputs().apply(generation, staging, false), run::Applied::applied);
     EXPECT_EQ(this->s.live(output), "1");
@@ -415,7 +417,7 @@ TYPED_TEST(StoreContract, aLookTellsWhatIsLost) {
     this->s.drop_live(output);
     EXPECT_EQ(look().seq, 1);
     EXPECT_FALSE(look().whole);
-    const auto payload = this->ledger().payload(output.id, 1).value();
+    const auto payload = this->ledger().payload(generation).value();
     const auto staging = this->s.outputs().rebuild(generation, payload);
     EXPECT_EQ(this->s.outputs().apply(generation, staging, false), run::Applied::already);
     EXPECT_EQ(this->s.outputs().apply(generation, staging, true), run::Applied::applied);
@@ -433,7 +435,7 @@ TYPED_TEST(StoreContract, anotherPostgresRaisesTheEpochOnce) {
     const auto generation = this->ledger().generation(claim.outputs[0].id).value();
     EXPECT_EQ(generation.epoch, 2);
     EXPECT_EQ(generation.seq, 1);
-    const auto staging = this->s.outputs().rebuild(generation, this->ledger().payload(generation.output_id, 1).value());
+    const auto staging = this->s.outputs().rebuild(generation, this->ledger().payload(generation).value());
     EXPECT_EQ(this->s.outputs().apply(generation, staging, false), run::Applied::applied);
 }
 

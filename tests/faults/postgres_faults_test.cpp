@@ -86,8 +86,9 @@ TEST_P(ImmediateStop, F19_runIsFinishedOnce) {
     EXPECT_TRUE(worker->running());
 }
 
-// Sealed; in the decision; decided.
-INSTANTIATE_TEST_SUITE_P(Postgres, ImmediateStop, testing::Values("K8#6", "K10", "K11"), [](const auto& info) {
+// In the decision; decided. (Before it, the end of an attempt cannot be written while Postgres is away; where its
+// worker comes back late that counts as a death.)
+INSTANTIATE_TEST_SUITE_P(Postgres, ImmediateStop, testing::Values("K10", "K11"), [](const auto& info) {
     std::string name(info.param);
     std::replace(name.begin(), name.end(), '#', '_');
     return name;

@@ -63,11 +63,12 @@ std::vector<std::int64_t> FakeLedger::unpublished(std::string_view run_id) {
     return ids;
 }
 
-std::optional<std::string> FakeLedger::payload(std::int64_t output_id, std::int64_t seq) {
+std::optional<std::string> FakeLedger::payload(const run::Generation& generation) {
     scene_.before("payload", {});
-    const auto* output = db_.output(output_id);
+    const auto* output = db_.output(generation.output_id);
     std::optional<std::string> found;
-    if (output != nullptr && output->seq == seq && !output->manifest.payload.empty()) {
+    if (output != nullptr && output->seq == generation.seq && output->run_id == generation.run_id &&
+        !output->manifest.payload.empty()) {
         found = output->manifest.payload;
     }
     scene_.after();

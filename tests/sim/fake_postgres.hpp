@@ -155,7 +155,7 @@ public:
     std::optional<run::Generation> generation(std::int64_t output_id) override;
     std::vector<run::Generation> generations() override;
     std::vector<std::int64_t> unpublished(std::string_view run_id) override;
-    std::optional<std::string> payload(std::int64_t output_id, std::int64_t seq) override;
+    std::optional<std::string> payload(const run::Generation& generation) override;
     std::vector<run::Retirable> retirable() override;
 
     bool check_epoch() override;
