@@ -165,17 +165,16 @@ void take(Connection& db, std::string_view run_id, const WorkerIdentity& worker,
         "insert into etl_attempts (run_id, attempt, attempt_id, worker) values ($1, $2, $3, $4)",
         {run_id, claim.attempt, claim.attempt_id, worker.name}
     );
-    const auto watermark = db.exec(
-        "select cursor_column, value from etl_watermarks w join etl_runs r using (pipeline) where r.run_id = $1 and"
-        " w.partition = ''",
+    const auto known = db.exec(
+        "select (select coalesce(max(seq), 0) from etl_logs l where l.run_id = r.run_id) as last_log, w.cursor_column,"
+        " w.value from etl_runs r left join etl_watermarks w on w.pipeline = r.pipeline and w.partition = ''"
+        " where r.run_id = $1",
         {run_id}
     );
-    if (!watermark.empty()) {
-        claim.watermark =
-            Watermark{std::string(watermark.text(0, "cursor_column")), std::string(watermark.text(0, "value"))};
+    claim.last_log_seq = known.integer(0, "last_log");
+    if (!known.is_null(0, "value")) {
+        claim.watermark = Watermark{std::string(known.text(0, "cursor_column")), std::string(known.text(0, "value"))};
     }
-    claim.last_log_seq =
-        db.exec("select coalesce(max(seq), 0) as n from etl_logs where run_id = $1", {run_id}).integer(0, "n");
 }
 
 milliseconds full_jitter(milliseconds first, milliseconds most, int tries) {

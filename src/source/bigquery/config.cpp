@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "net/address.hpp"
-#include "net/http_headers.hpp"
+#include "source/options.hpp"
 
 #include <fmt/core.h>
 
@@ -32,20 +32,6 @@ constexpr std::string_view parameter_types[] = {
     "TIMESTAMP",
     "JSON"};
 
-[[noreturn]] void invalid(const pipeline::Part& part, std::string text) {
-    const auto& place = part.options.place;
-    throw Error(
-        ErrorKind::invalid,
-        "pipeline.invalid",
-        place.file.empty() ? std::move(text) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, text)
-    );
-}
-
-std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise = "") {
-    const auto it = credential.settings.find(name);
-    return it == credential.settings.end() || it->second.empty() ? std::string(otherwise) : it->second;
-}
-
 bool is_loopback(std::string_view host) {
     return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
@@ -66,16 +52,12 @@ std::string checked_url(const pipeline::Credential& credential, std::string_view
             )
         );
     }
-    const auto address = net::Address{url.host, url.port_or(url.scheme == "https" ? 443 : 80), ""}.text();
-    const bool allowed =
-        std::any_of(credential.allowed_hosts.begin(), credential.allowed_hosts.end(), [&](const std::string& entry) {
-            return net::equal_no_case(entry, url.host) || net::equal_no_case(entry, address);
-        });
-    if (!allowed) {
+    const net::Address address{url.host, url.port_or(url.scheme == "https" ? 443 : 80), ""};
+    if (!host_allowed(credential, address)) {
         throw Error(
             ErrorKind::invalid,
             "credential.host_denied",
-            fmt::format("credential {} may not be sent to {} (`{}`)", credential.name, address, what)
+            fmt::format("credential {} may not be sent to {} (`{}`)", credential.name, address.text(), what)
         );
     }
     std::string out = text;
@@ -101,16 +83,6 @@ void read_credential(const pipeline::Credential& credential, Config& out) {
     out.ca_file = setting(credential, "ca_file");
 }
 
-std::string read_query(const pipeline::Part& part) {
-    auto query = part.options.get("query");
-    const auto end = query.find_last_not_of(" \t\r\n;");
-    query.resize(end == std::string::npos ? 0 : end + 1);
-    if (query.empty()) {
-        invalid(part, "`query` is empty");
-    }
-    return query;
-}
-
 void read_parameters(const pipeline::Part& part, Config& out) {
     const auto values = part.options.get_list("parameters");
     const auto types = part.options.get_list("parameter_types");
@@ -122,11 +94,11 @@ void read_parameters(const pipeline::Part& part, Config& out) {
             return one.name == types[i];
         });
         if (it == out.parameters.end()) {
-            invalid(part, fmt::format("`parameter_types.{0}`: there is no parameter `{0}`", types[i]));
+            refuse_option(part, fmt::format("`parameter_types.{0}`: there is no parameter `{0}`", types[i]));
         }
         if (std::find(std::begin(parameter_types), std::end(parameter_types), types[i + 1]) ==
             std::end(parameter_types)) {
-            invalid(
+            refuse_option(
                 part,
                 fmt::format("`parameter_types.{}`: `{}` is no type of a parameter, e.g. INT64", types[i], types[i + 1])
             );
@@ -147,7 +119,7 @@ void read_labels(const pipeline::Part& part, Config& out) {
     const auto list = part.options.get_list("labels");
     for (std::size_t i = 0; i + 1 < list.size(); i += 2) {
         if (!is_label(list[i], true) || !is_label(list[i + 1], false)) {
-            invalid(
+            refuse_option(
                 part,
                 fmt::format("`labels.{}`: at most 63 of a-z, 0-9, _ and -, and a name begins with a letter", list[i])
             );
@@ -159,7 +131,7 @@ void read_labels(const pipeline::Part& part, Config& out) {
 void read_names(const pipeline::Part& part, const pipeline::Credential& credential, Config& out) {
     out.project = part.options.get("project", setting(credential, "project", out.key.project));
     if (out.project.empty()) {
-        invalid(part, "`project` is missing: the project that pays for the query (or set it in the credential)");
+        refuse_option(part, "`project` is missing: the project that pays for the query (or set it in the credential)");
     }
     out.location = part.options.get("location", setting(credential, "location"));
     const auto dataset = part.options.get("default_dataset");
@@ -167,7 +139,7 @@ void read_names(const pipeline::Part& part, const pipeline::Credential& credenti
     out.default_project = dot == std::string::npos ? out.project : dataset.substr(0, dot);
     out.default_dataset = dot == std::string::npos ? dataset : dataset.substr(dot + 1);
     if (!dataset.empty() && (out.default_dataset.empty() || out.default_project.empty())) {
-        invalid(part, "`default_dataset` is written dataset or project.dataset");
+        refuse_option(part, "`default_dataset` is written dataset or project.dataset");
     }
 }
 
@@ -182,19 +154,19 @@ void read_bounds(const pipeline::Part& part, Config& out) {
     out.backoff = std::chrono::milliseconds(options.get_int("backoff", 500));
     out.request_timeout = std::chrono::milliseconds(options.get_int("request_timeout", 600'000));
     if (rows < 0 || rows > 10'000'000) {
-        invalid(part, "`page_rows` is between 0 (BigQuery decides) and 10000000");
+        refuse_option(part, "`page_rows` is between 0 (BigQuery decides) and 10000000");
     }
     if (row_bytes < 64 << 10 || row_bytes > row_bytes_limit) {
-        invalid(part, "`max_row_bytes` is between 64KiB and 256MiB");
+        refuse_option(part, "`max_row_bytes` is between 64KiB and 256MiB");
     }
     if (retries < 0 || retries > 20) {
-        invalid(part, "`retries` is between 0 and 20");
+        refuse_option(part, "`retries` is between 0 and 20");
     }
     if (out.backoff < std::chrono::milliseconds(1) || out.backoff > std::chrono::minutes(1)) {
-        invalid(part, "`backoff` is between 1ms and 1m");
+        refuse_option(part, "`backoff` is between 1ms and 1m");
     }
     if (out.request_timeout < std::chrono::milliseconds(100)) {
-        invalid(part, "`request_timeout` is at least 100ms");
+        refuse_option(part, "`request_timeout` is at least 100ms");
     }
     out.page_rows = static_cast<std::uint64_t>(rows);
     out.max_row_bytes = static_cast<std::uint64_t>(row_bytes);
@@ -258,7 +230,7 @@ Config make_config(const pipeline::Part& part, const pipeline::Credential& crede
     Config out;
     read_credential(credential, out);
     read_names(part, credential, out);
-    out.query = read_query(part);
+    out.query = query_of(part);
     read_parameters(part, out);
     read_labels(part, out);
     read_bounds(part, out);

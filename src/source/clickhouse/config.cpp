@@ -2,7 +2,7 @@
 
 #include "base/error.hpp"
 #include "net/address.hpp"
-#include "net/http_headers.hpp"
+#include "source/options.hpp"
 
 #include <fmt/core.h>
 
@@ -40,37 +40,16 @@ constexpr std::string_view reserved[] = {
     "client_protocol_version",
     "output_format_native_encode_types_in_binary_format"};
 
-[[noreturn]] void invalid(const pipeline::Part& part, std::string text) {
-    const auto& place = part.options.place;
-    throw Error(
-        ErrorKind::invalid,
-        "pipeline.invalid",
-        place.file.empty() ? std::move(text) : fmt::format("{}:{}:{}: {}", place.file, place.line, place.column, text)
-    );
-}
-
-bool host_allowed(const net::Url& url, std::uint16_t port, const std::vector<std::string>& allowed) {
-    const auto with_port = net::Address{url.host, port, ""}.text();
-    return std::any_of(allowed.begin(), allowed.end(), [&](const std::string& entry) {
-        return net::equal_no_case(entry, url.host) || net::equal_no_case(entry, with_port);
-    });
-}
-
-std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise = "") {
-    const auto it = credential.settings.find(name);
-    return it == credential.settings.end() || it->second.empty() ? std::string(otherwise) : it->second;
-}
-
 std::vector<std::pair<std::string, std::string>> read_settings(const pipeline::Part& part) {
     std::vector<std::pair<std::string, std::string>> out;
     const auto list = part.options.get_list("settings");
     for (std::size_t i = 0; i + 1 < list.size(); i += 2) {
         const auto& name = list[i];
         if (std::find(std::begin(reserved), std::end(reserved), name) != std::end(reserved)) {
-            invalid(part, fmt::format("`settings.{}` is decided by the connector", name));
+            refuse_option(part, fmt::format("`settings.{}` is decided by the connector", name));
         }
         if (name.ends_with("_overflow_mode") && list[i + 1] != "throw") {
-            invalid(
+            refuse_option(
                 part,
                 fmt::format("`settings.{}` must be throw: {} would cut the result without a word", name, list[i + 1])
             );
@@ -78,16 +57,6 @@ std::vector<std::pair<std::string, std::string>> read_settings(const pipeline::P
         out.emplace_back(name, list[i + 1]);
     }
     return out;
-}
-
-std::string read_query(const pipeline::Part& part) {
-    auto query = part.options.get("query");
-    const auto end = query.find_last_not_of(" \t\r\n;");
-    query.resize(end == std::string::npos ? 0 : end + 1);
-    if (query.empty()) {
-        invalid(part, "`query` is empty");
-    }
-    return query;
 }
 
 void read_address(const pipeline::Credential& credential, Config& out) {
@@ -103,15 +72,15 @@ void read_address(const pipeline::Credential& credential, Config& out) {
             )
         );
     }
-    const std::uint16_t port = url.port_or(url.scheme == "https" ? 8443 : 8123);
-    if (!host_allowed(url, port, credential.allowed_hosts)) {
+    const net::Address address{url.host, url.port_or(url.scheme == "https" ? 8443 : 8123), ""};
+    if (!host_allowed(credential, address)) {
         throw Error(
             ErrorKind::invalid,
             "credential.host_denied",
-            fmt::format("credential {} may not be sent to {}", credential.name, net::Address{url.host, port, ""}.text())
+            fmt::format("credential {} may not be sent to {}", credential.name, address.text())
         );
     }
-    out.origin = fmt::format("{}://{}", url.scheme, net::Address{url.host, port, ""}.text());
+    out.origin = fmt::format("{}://{}", url.scheme, address.text());
     out.base_url = out.origin + (url.path.empty() ? "/" : url.path);
 }
 
@@ -151,15 +120,15 @@ Config make_config(const pipeline::Part& part, const pipeline::Credential& crede
     out.password = credential.secret;
     out.database = part.options.get("database", setting(credential, "database"));
     out.ca_file = setting(credential, "ca_file");
-    out.query = read_query(part);
+    out.query = query_of(part);
     out.settings = read_settings(part);
     const auto rows = part.options.get_int("max_block_size", 16'384);
     const auto bytes = part.options.get_int("max_block_bytes", 64 << 20);
     if (rows < 1 || rows > 10'000'000) {
-        invalid(part, "`max_block_size` is between 1 and 10000000 rows");
+        refuse_option(part, "`max_block_size` is between 1 and 10000000 rows");
     }
     if (bytes < 1 << 20 || static_cast<std::uint64_t>(bytes) > most_block_bytes) {
-        invalid(part, "`max_block_bytes` is between 1MiB and 512MiB");
+        refuse_option(part, "`max_block_bytes` is between 1MiB and 512MiB");
     }
     out.max_block_size = static_cast<std::uint64_t>(rows);
     out.max_block_bytes = static_cast<std::uint64_t>(bytes);

@@ -1,5 +1,7 @@
 #include "source/clickhouse/range.hpp"
 
+#include "source/clickhouse/request.hpp"
+
 #include <fmt/core.h>
 
 namespace headrace::source::clickhouse {
@@ -7,17 +9,6 @@ namespace {
 
 using pipeline::CursorKind;
 using pipeline::CursorRange;
-
-std::string quoted_with(std::string_view text, char quote) {
-    std::string out(1, quote);
-    for (const char c : text) {
-        if (c == quote || c == '\\') {
-            out += '\\';
-        }
-        out += c;
-    }
-    return out + quote;
-}
 
 // Columns with nine decimals are read as microseconds: the upper end takes the rest of its microsecond in.
 std::string time_literal(std::string_view text, bool upper, int server_major) {
@@ -39,7 +30,7 @@ std::string literal(CursorKind kind, std::string_view text, bool upper, int serv
         case CursorKind::text:
             break;
     }
-    return quoted_with(text, '\'');
+    return quoted(text, '\'');
 }
 
 // Larger than everything that the type holds.
@@ -61,7 +52,7 @@ std::string open_end(CursorKind kind, int server_major) {
 }  // namespace
 
 std::string largest_sql(std::string_view query, const CursorRange& range, int server_major) {
-    const auto column = quoted_with(range.column, '`');
+    const auto column = quoted(range.column, '`');
     const auto from = literal(range.kind, range.from, false, server_major);
     const auto bound = pipeline::bind_cursor(query, from, open_end(range.kind, server_major));
     return fmt::format(
@@ -77,7 +68,7 @@ std::string range_sql(std::string_view query, const CursorRange& range, int serv
     }
     return fmt::format(
         "SELECT * FROM (\n{1}\n) WHERE {0} >= {2} AND {0} <= {3} ORDER BY {0}",
-        quoted_with(range.column, '`'),
+        quoted(range.column, '`'),
         query,
         from,
         to

@@ -74,15 +74,19 @@ net::HttpRequest make_request(const Config& config, const Ask& ask, Deadline dea
     return request;
 }
 
-std::string kill_sql(std::string_view query_id) {
-    std::string out = "KILL QUERY WHERE query_id = '";
-    for (const char c : query_id) {
-        if (c == '\'' || c == '\\') {
+std::string quoted(std::string_view text, char quote) {
+    std::string out(1, quote);
+    for (const char c : text) {
+        if (c == quote || c == '\\') {
             out += '\\';
         }
         out += c;
     }
-    return out + "' ASYNC";
+    return out + quote;
+}
+
+std::string kill_sql(std::string_view query_id) {
+    return "KILL QUERY WHERE query_id = " + quoted(query_id, '\'') + " ASYNC";
 }
 
 std::string describe_sql(std::string_view query) {

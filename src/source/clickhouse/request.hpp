@@ -27,6 +27,8 @@ struct Ask {
 // POST with the query as the body; user and password in headers.
 net::HttpRequest make_request(const Config& config, const Ask& ask, Deadline deadline);
 
+// A literal (quote ') or a name (quote `).
+std::string quoted(std::string_view text, char quote);
 std::string kill_sql(std::string_view query_id);
 std::string describe_sql(std::string_view query);
 inline constexpr std::string_view server_sql =
