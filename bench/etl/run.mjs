@@ -149,19 +149,22 @@ async function headraceRun(sink, n = rows) {
 
 async function memory() {
   const lines = [];
-  for (const n of options.memory.split(',').map(Number)) {
-    await fill(n);
-    const r = await headraceRun('list', n);
-    lines.push(`| ${n.toLocaleString('en')} | ${r.rss.toFixed(1)} | ${Math.round(n / r.seconds).toLocaleString('en')} | ${(r.cpu / n * 1e6).toFixed(2)} |`);
+  const outputs = [['redis', 'list', 'Redis, list of 1000-row chunks'], ['redis', 'hash', 'Redis, one hash'], ['postgres', 'replace', 'Postgres, replace'], ['postgres', 'merge', 'Postgres, merge into an empty table']];
+  const sizes = options.memory.split(',').map(Number);
+  await fill(Math.max(...sizes));
+  for (const [sink, kind, title] of outputs.filter(([name]) => options.sink.includes(name))) for (const n of sizes) {
+    if (kind === 'merge') psql("do $$ begin if to_regclass('bench_merge') is not null then truncate bench_merge; end if; end $$");
+    const r = await headraceRun(kind, n);
+    redisCli('flushall');
+    lines.push(`| ${title} | ${n.toLocaleString('en')} | ${r.rss.toFixed(1)} | ${Math.round(n / r.seconds).toLocaleString('en')} | ${(r.cpu / n * 1e6).toFixed(2)} |`);
     console.error(`memory: ${lines.at(-1)}`);
   }
-  redisCli('flushall');
   return `## Memory
 
-One worker process after another, list of 1000-row chunks; peak RSS during the run.
+One worker process after another; peak RSS during the run.
 
-| rows | peak RSS MiB | rows/s | CPU-s per million rows |
-| --- | --- | --- | --- |
+| output | rows | peak RSS MiB | rows/s | CPU-s per million rows |
+| --- | --- | --- | --- | --- |
 ${lines.join('\n')}
 `;
 }

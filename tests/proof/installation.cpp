@@ -3,13 +3,26 @@
 #include <fmt/core.h>
 
 namespace headrace::proof {
+namespace {
+
+std::string table_sinks(const std::string& pipeline) {
+    return fmt::format(
+        R"(  - {{ type: postgres, table: out.{0}_replace, key: id }}
+  - {{ type: postgres, table: out.{0}_merge, mode: merge, key: id }}
+  - {{ type: postgres, table: out.{0}_append, mode: append }}
+)",
+        pipeline
+    );
+}
+
+}  // namespace
 
 Installation::Installation() : cache_url_(support::servers().fresh_cache_redis()) {
     stack_.clickhouse("CREATE TABLE version (v UInt32) ENGINE = Memory");
     stack_.set_version(0);
 }
 
-void Installation::add_pipeline(const std::string& name, long rows) {
+void Installation::add_pipeline(const std::string& name, long rows, bool with_tables) {
     stack_.write_pipeline(
         name,
         fmt::format(
@@ -25,16 +38,25 @@ sinks:
   - {{ type: redis, as: hash, key: "cache:{0}:hash", field: id }}
   - {{ type: redis, as: list, key: "cache:{0}:list", chunk_rows: 25 }}
   - {{ type: redis, as: zset, key: "cache:{0}:zset", member: mark, score: id }}
-retry: {{ attempts: 5, backoff: 100ms, max: 200ms }}
+  - {{ type: redis, as: set, key: "cache:{0}:set", member: mark }}
+{2}retry: {{ attempts: 5, backoff: 100ms, max: 200ms }}
 timeout: 30s
 )",
             name,
-            rows
+            rows,
+            with_tables ? table_sinks(name) : ""
         )
     );
     pipelines_.push_back(name);
-    for (const auto* as : {"json", "hash", "list", "zset"}) {
+    for (const auto* as : {"json", "hash", "list", "zset", "set"}) {
         outputs_.push_back({.pipeline = name, .as = as, .key = fmt::format("cache:{}:{}", name, as), .rows = rows});
+    }
+    if (with_tables) {
+        for (const auto* mode : {"replace", "merge", "append"}) {
+            tables_.push_back(
+                {.pipeline = name, .mode = mode, .name = fmt::format("out.{}_{}", name, mode), .rows = rows}
+            );
+        }
     }
 }
 

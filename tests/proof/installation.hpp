@@ -4,6 +4,7 @@
 
 #include "proof/ledger_check.hpp"
 #include "proof/output_reader.hpp"
+#include "proof/table_watch.hpp"
 #include "support/stack.hpp"
 
 #include <string>
@@ -15,13 +16,15 @@ class Installation {
 public:
     Installation();
 
-    // One pipeline with all kinds of Redis outputs; how long one row takes to read makes runs longer.
-    void add_pipeline(const std::string& name, long rows);
+    // One pipeline with all kinds of Redis outputs and, where asked, of Postgres tables.
+    void add_pipeline(const std::string& name, long rows, bool with_tables);
     support::HeadraceProcess::Env environment() const;
 
     support::Stack& stack() { return stack_; }
 
     const std::vector<Output>& outputs() const { return outputs_; }
+
+    const std::vector<Table>& tables() const { return tables_; }
 
     const std::vector<std::string>& pipelines() const { return pipelines_; }
 
@@ -32,6 +35,7 @@ private:
     std::string cache_url_;
     std::vector<std::string> pipelines_;
     std::vector<Output> outputs_;
+    std::vector<Table> tables_;
 };
 
 }  // namespace headrace::proof

@@ -23,6 +23,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr int small_pipelines = 9;
+constexpr int small_with_tables = 3;
 constexpr int calibration_runs = 30;
 constexpr milliseconds settle_limit{40'000};
 constexpr milliseconds heal_limit{10'000};
@@ -40,9 +41,9 @@ public:
     Storm(const Options& options, std::uint64_t seed)
         : options_(options), seed_(seed), random_(seed), db_(installation_.stack().database_url()) {
         for (int i = 0; i < small_pipelines; ++i) {
-            installation_.add_pipeline(fmt::format("small{}", i), 40);
+            installation_.add_pipeline(fmt::format("small{}", i), 40, i < small_with_tables);
         }
-        installation_.add_pipeline("large", 1500);
+        installation_.add_pipeline("large", 1500, true);
         auto env = installation_.environment();
         if (!options.mutant.empty()) {
             env.emplace_back("HEADRACE_MUTANT", options.mutant);
@@ -96,6 +97,7 @@ private:
     std::optional<Cache> cache_;
     std::optional<LedgerCheck> check_;
     std::optional<OutputReader> reader_;
+    std::optional<TableWatch> tables_;
     std::optional<Feeder> feeder_;
     Herd::Times times_;
     Clock::time_point begin_ = Clock::now();
@@ -116,7 +118,7 @@ void Storm::calibrate() {
         throw std::runtime_error("the first runs did not succeed");
     }
     times_.run = milliseconds(db_.number(
-        "select greatest(5, percentile_cont(0.5) within group (order by extract(epoch from finished_at - started_at) * "
+        "select greatest(5, percentile_cont(0.7) within group (order by extract(epoch from finished_at - started_at) * "
         "1000))::bigint from etl_runs where state = 'succeeded'"
     ));
     herd_->set_times(times_);
@@ -126,6 +128,7 @@ void Storm::calibrate() {
 Score Storm::run() {
     calibrate();
     reader_.emplace(installation_.cache_url(), installation_.outputs(), violations_);
+    tables_.emplace(installation_.stack().database_url(), installation_.tables(), violations_);
     begin_ = Clock::now();
     storm();
     storm_seconds_ = std::chrono::duration<double>(Clock::now() - begin_).count();
@@ -135,6 +138,7 @@ Score Storm::run() {
     }
     feeder_->stop();
     reader_->stop();
+    tables_->stop();
     return report();
 }
 
@@ -262,8 +266,10 @@ void Storm::settle() {
     wait_until([] { return false; }, milliseconds(600));
     herd_->stop();
     reader_->stop();
+    tables_->stop();
     check_->finals();
     check_->seen(reader_->seen());
+    tables_->finals();
     if (reader_->longest_heal() > heal_limit) {
         violations_.add("stuck", fmt::format("an output came back after {} ms", reader_->longest_heal().count()));
     }
@@ -274,7 +280,7 @@ std::string Storm::evidence(double seconds) {
         R"({{"suite":"kill_storm","seed":{},"kills":{},"seconds":{:.1f},"workers":{},"failedStarts":{},"pauses":{},"pausesAtPoints":{},)"
         R"("leasesCut":{},"connectionsCut":{},"locksDropped":{},"cacheLosses":{},"longestHealMs":{},"runs":{},"succeeded":{},)"
         R"("quarantined":{},"duplicates":{},"attemptsDied":{},"attemptsFenced":{},"leasesLost":{},"attemptsRetried":{},)"
-        R"("decisions":{},"reads":{},"bootMs":{},"runMs":{},"mutant":"{}","violations":{}}})",
+        R"("decisions":{},"reads":{},"tableReads":{},"bootMs":{},"runMs":{},"mutant":"{}","violations":{}}})",
         seed_,
         herd_->kills(),
         seconds,
@@ -297,6 +303,7 @@ std::string Storm::evidence(double seconds) {
         attempts("retried"),
         db_.number("select count(*) from etl_commits"),
         reader_->reads(),
+        tables_->reads(),
         times_.boot.count(),
         times_.run.count(),
         options_.mutant,
@@ -315,7 +322,8 @@ Score Storm::report() {
         return {caught ? 1 : 0, caught ? 0 : 1};
     }
     // A storm that hits nothing proves nothing.
-    if (herd_->kills() < options_.kills / 2 || attempts("died") < herd_->kills() / 20 || reader_->reads() < 1000) {
+    if (herd_->kills() < options_.kills / 2 || attempts("died") < herd_->kills() / 20 || reader_->reads() < 1000 ||
+        tables_->reads() < 100) {
         violations_.add("other", "too few kills, or too few of them hit a run: the storm was too weak");
         print(violations_);
     }

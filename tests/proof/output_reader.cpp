@@ -26,6 +26,9 @@ std::vector<std::string> Output::read_command(const std::string& from) const {
     if (as == "zset") {
         return {"ZRANGE", from, "0", "-1"};
     }
+    if (as == "set") {
+        return {"SMEMBERS", from};
+    }
     return {"GET", from};
 }
 

@@ -18,7 +18,7 @@ namespace headrace::proof {
 
 struct Output {
     std::string pipeline;
-    std::string as;  // json hash list zset
+    std::string as;  // json hash list zset set
     std::string key;
     long rows = 0;
 
