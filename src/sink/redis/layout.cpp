@@ -20,24 +20,24 @@ class JsonLayout : public Layout {
 public:
     explicit JsonLayout(const data::Schema& schema) : encoder_(schema) {}
 
-    void write(redis::Pipeline& out, const std::string& key, const Batch& batch) override {
+    void write(StagingKey& out, const Batch& batch) override {
         for (std::size_t from = 0; from < batch.rows(); from += rows_at_once) {
             buffer_.push_back(rows_ == 0 ? '[' : ',');
             const auto to = std::min(batch.rows(), from + rows_at_once);
             encoder_.append_objects(buffer_, batch, from, to);
             rows_ += to - from;
             if (buffer_.size() >= json_chunk) {
-                flush(out, key);
+                flush(out);
             }
         }
     }
 
-    void finish(redis::Pipeline& out, const std::string& key) override {
+    void finish(StagingKey& out) override {
         if (rows_ == 0) {
             buffer_.push_back('[');
         }
         buffer_.push_back(']');
-        flush(out, key);
+        flush(out);
     }
 
     std::string count_command() const override { return "STRLEN"; }
@@ -49,14 +49,14 @@ public:
 private:
     static constexpr std::size_t rows_at_once = 512;
 
-    void flush(redis::Pipeline& out, const std::string& key) {
+    void flush(StagingKey& out) {
         bytes_ += buffer_.size();
         if (bytes_ > json_limit) {
             throw Error(
                 ErrorKind::permanent, "sink.too_large", fmt::format("the JSON text of {} rows passes 512 MB", rows_)
             );
         }
-        const std::string_view args[] = {"APPEND", key, view(buffer_)};
+        const std::string_view args[] = {"APPEND", out.name(), view(buffer_)};
         out.add_large(args);
         buffer_.clear();
     }
@@ -70,7 +70,7 @@ class ListLayout : public Layout {
 public:
     ListLayout(const data::Schema& schema, std::uint64_t chunk_rows) : encoder_(schema), chunk_rows_(chunk_rows) {}
 
-    void write(redis::Pipeline& out, const std::string& key, const Batch& batch) override {
+    void write(StagingKey& out, const Batch& batch) override {
         for (std::size_t from = 0; from < batch.rows();) {
             const auto to = std::min<std::size_t>(batch.rows(), from + (chunk_rows_ - in_chunk_));
             buffer_.push_back(in_chunk_ == 0 ? '[' : ',');
@@ -78,14 +78,14 @@ public:
             in_chunk_ += to - from;
             from = to;
             if (in_chunk_ == chunk_rows_) {
-                flush(out, key);
+                flush(out);
             }
         }
     }
 
-    void finish(redis::Pipeline& out, const std::string& key) override {
+    void finish(StagingKey& out) override {
         if (in_chunk_ > 0) {
-            flush(out, key);
+            flush(out);
         }
     }
 
@@ -96,10 +96,10 @@ public:
     bool empty() const override { return chunks_ == 0; }
 
 private:
-    void flush(redis::Pipeline& out, const std::string& key) {
+    void flush(StagingKey& out) {
         buffer_.push_back(']');
         bytes_ += buffer_.size();
-        const std::string_view args[] = {"RPUSH", key, view(buffer_)};
+        const std::string_view args[] = {"RPUSH", out.name(), view(buffer_)};
         out.add_large(args);
         buffer_.clear();
         in_chunk_ = 0;
@@ -116,7 +116,7 @@ private:
 // Layouts of many small arguments: values are encoded into one buffer, then named by offset.
 class PairLayout : public Layout {
 public:
-    void write(redis::Pipeline& out, const std::string& key, const Batch& batch) override {
+    void write(StagingKey& out, const Batch& batch) override {
         for (std::size_t from = 0; from < batch.rows(); from += pairs_per_command) {
             const auto to = std::min(batch.rows(), from + pairs_per_command);
             buffer_.clear();
@@ -124,7 +124,7 @@ public:
             for (std::size_t row = from; row < to; ++row) {
                 encode(batch, row);
             }
-            args_.assign({command(), key});
+            args_.assign({command(), out.name()});
             std::size_t start = 0;
             for (const auto end : ends_) {
                 args_.emplace_back(buffer_.data() + start, end - start);
@@ -136,7 +136,7 @@ public:
         }
     }
 
-    void finish(redis::Pipeline&, const std::string&) override {}
+    void finish(StagingKey&) override {}
 
     std::optional<std::uint64_t> expected_count() const override { return std::nullopt; }
 

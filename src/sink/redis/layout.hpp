@@ -1,9 +1,9 @@
-// How rows become Redis commands: one class per `as:`. Each writes to one staging key through a bounded pipeline.
+// How rows become Redis commands: one class per `as:`. Each writes to one staging key.
 #pragma once
 
 #include "data/batch.hpp"
 #include "data/json.hpp"
-#include "redis/pipeline.hpp"
+#include "sink/redis/staging_key.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -28,8 +28,8 @@ public:
     Layout& operator=(const Layout&) = delete;
     virtual ~Layout() = default;
 
-    virtual void write(redis::Pipeline& out, const std::string& key, const data::Batch& batch) = 0;
-    virtual void finish(redis::Pipeline& out, const std::string& key) = 0;  // what is still buffered
+    virtual void write(StagingKey& out, const data::Batch& batch) = 0;
+    virtual void finish(StagingKey& out) = 0;  // what is still buffered
     // Name and expected answer of the command that counts what Redis now holds; the sink compares after finish().
     virtual std::string count_command() const = 0;                    // "STRLEN", "HLEN" …
     virtual std::optional<std::uint64_t> expected_count() const = 0;  // nullopt: duplicates may make it smaller

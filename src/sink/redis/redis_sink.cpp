@@ -62,11 +62,11 @@ public:
             options_, context, key_, pipeline::hash_tag(key_), redis::Pipeline::Window{.bytes = 1 << 20, .commands = 64}
         );
         session_->pipe().on_reply([this](const redis::Reply& reply) { count_added(reply); });
-        staging_ = session_->space().staging(context.attempt_id);
+        staging_.emplace(session_->pipe(), session_->space().staging(context.attempt_id));
     }
 
     void stage(const data::Batch& batch) override {
-        mortal([&] { layout_->write(session_->pipe(), staging_, batch); });
+        layout_->write(*staging_, batch);
         rows_ += batch.rows();
         bytes_ = layout_->bytes();
         session_->look(bytes_);
@@ -74,13 +74,13 @@ public:
     }
 
     Manifest seal() override {
-        mortal([&] { layout_->finish(session_->pipe(), staging_); });
+        layout_->finish(*staging_);
         session_->pipe().drain();
         bytes_ = layout_->bytes();
         HEADRACE_POINT("K7");
         verify();
         Manifest manifest;
-        manifest.keys.push_back({key_, layout_->empty() ? "" : staging_});
+        manifest.keys.push_back({key_, layout_->empty() ? "" : staging_->name()});
         manifest.rows = rows_;
         manifest.bytes = bytes_;
         manifest.schema_hash = schema_hash_;
@@ -88,7 +88,7 @@ public:
         manifest.keep_ms = lifetimes_.keep_ms;
         manifest.meta_key = key_ + ":meta";
         if (!layout_->empty() && bytes_ <= payload_limit) {
-            auto copy = session_->connection().command({"DUMP", staging_});
+            auto copy = session_->connection().command({"DUMP", staging_->name()});
             if (copy.is_nil()) {
                 throw lost("is gone");
             }
@@ -103,8 +103,8 @@ public:
         try {
             session_.reset();
             HEADRACE_POINT("K18");
-            if (!staging_.empty()) {
-                connect_briefly(options_).command({"UNLINK", staging_});
+            if (staging_) {
+                connect_briefly(options_).command({"UNLINK", staging_->name()});
             }
         } catch (const std::exception&) {
             return;
@@ -114,22 +114,10 @@ public:
     std::uint64_t bytes_staged() const override { return bytes_; }
 
 private:
-    // The key and its TTL in one step: a worker that dies in between must not leave what lives for ever.
-    template <class Write>
-    void mortal(Write&& write) {
-        auto& pipe = session_->pipe();
-        pipe.add({"MULTI"});
-        write();
-        pipe.add({"PEXPIRE", staging_, staging_ttl_ms});
-        pipe.add({"EXEC"});
-    }
-
-    // Replies of EXEC: elements that a hash or set did not have before, and the TTL's. Their sum is what it must hold.
+    // Elements that a hash or set did not have before. Their sum is what it must hold.
     void count_added(const redis::Reply& reply) {
         if (reply.is_array() && !layout_->expected_count()) {
-            for (std::size_t i = 0; i + 1 < reply.elements().size(); ++i) {
-                added_ += static_cast<std::uint64_t>(reply.at(i).integer());
-            }
+            added_ += static_cast<std::uint64_t>(reply.at(0).integer());
         }
     }
 
@@ -142,8 +130,9 @@ private:
         if (layout_->empty()) {
             return;
         }
-        const auto held =
-            static_cast<std::uint64_t>(session_->connection().command({layout_->count_command(), staging_}).integer());
+        const auto held = static_cast<std::uint64_t>(
+            session_->connection().command({layout_->count_command(), staging_->name()}).integer()
+        );
         if (const auto expected = layout_->expected_count().value_or(added_); held != expected) {
             throw lost(fmt::format("holds {} instead of {} ({})", held, expected, layout_->count_command()));
         }
@@ -160,9 +149,9 @@ private:
     Lifetimes lifetimes_;
     pipeline::SinkContext context_;
     std::string schema_hash_;
-    std::string staging_;
     std::unique_ptr<Layout> layout_;
     std::optional<Session> session_;
+    std::optional<StagingKey> staging_;
     std::uint64_t rows_ = 0;
     std::uint64_t added_ = 0;
     std::atomic<std::uint64_t> bytes_{0};

@@ -8,6 +8,7 @@
 #include "redis/options.hpp"
 #include "redis/pipeline.hpp"
 #include "redis/script.hpp"
+#include "sink/redis/staging_key.hpp"
 
 #include <cstdint>
 #include <string>
@@ -15,9 +16,7 @@
 
 namespace headrace::sink::redis_sink {
 
-// Staging dies by itself when nobody decides; renewed while rows still come.
-inline constexpr std::string_view staging_ttl_ms = "3600000";
-inline constexpr auto ttl_renewal = std::chrono::minutes(5);
+inline constexpr auto ttl_renewal = std::chrono::minutes(5);  // of staging_ttl_ms, while rows still come
 
 class Session {
 public:
