@@ -156,6 +156,7 @@ void take(Connection& db, std::string_view run_id, const WorkerIdentity& worker,
     if (!known.is_null(0, "value")) {
         claim.watermark = Watermark{std::string(known.text(0, "cursor_column")), std::string(known.text(0, "value"))};
     }
+    claim.chunks = take_chunks(db, run_id, claim.attempt);
 }
 
 }  // namespace

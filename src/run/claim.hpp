@@ -4,6 +4,7 @@
 
 #include "base/ids.hpp"
 #include "postgres/connection.hpp"
+#include "run/chunks.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -84,6 +85,7 @@ struct Claim {
     std::int64_t last_log_seq = 0;
     std::vector<Output> outputs;  // in the order of the specs
     std::optional<Watermark> watermark;
+    std::vector<Chunk> chunks;  // of earlier attempts, in order
 };
 
 // nullopt: no such pipeline (foreign jobs) or no such run. A foreign job gets its run row here (trigger "queue").

@@ -2,6 +2,7 @@
 
 #include "base/killpoint.hpp"
 #include "run/broken_twin.hpp"
+#include "run/chunks.hpp"
 #include "run/ledger_rows.hpp"
 #include "run/manifest.hpp"
 
@@ -49,6 +50,16 @@ void write_cursor(Connection& db, std::string_view run_id, const CursorReached& 
     );
 }
 
+// The output of a pipeline that is gone is not published.
+bool cancel_if_removed(Connection& c, std::string_view run_id) {
+    const auto cancelled = c.exec(
+        "update etl_runs r set cancel_requested = true, cancelled_by = 'the removal of the pipeline' from etl_pipelines"
+        " p where r.run_id = $1 and p.name = r.pipeline and p.removed",
+        {run_id}
+    );
+    return cancelled.affected() > 0;
+}
+
 // Last of all: they take locks on tables that others read. The run's row stays locked meanwhile, which lease, journal
 // and reaper step around.
 void run_statements(Connection& c, const std::vector<SealedOutput>& outputs, Deadline deadline) {
@@ -82,30 +93,17 @@ Decision decide(
     db.transaction([&](Connection& c) {
         decision = Decision::fenced;
         broken_twin::no_fence(c, run_id, attempt_id);
-        // NO KEY: log lines and steps of the run refer to this row, and can be written while statements run.
-        const auto run = c.exec(
-            "select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for no key update", {run_id}
-        );
-        if (run.empty() || run.text(0, "state") != "running" || run.text(0, "attempt_id") != attempt_id) {
-            return;
-        }
-        if (run.boolean(0, "cancel_requested")) {
+        const auto owned = own_run(c, run_id, attempt_id);
+        if (owned == Owned::cancelled || (owned == Owned::yes && cancel_if_removed(c, run_id))) {
             decision = Decision::cancelled;
             return;
         }
-        std::vector<std::string> ids;
+        std::vector<std::int64_t> ids;
         for (const auto& output : outputs) {
-            ids.push_back(std::to_string(output.output_id));
+            ids.push_back(output.output_id);
         }
-        const auto owned = c.exec(
-            "select output_id, owner, removed from etl_outputs where output_id = any($1::bigint[]) order by output_id "
-            "for update",
-            {Param::array(ids)}
-        );
-        for (std::size_t i = 0; i < owned.rows(); ++i) {
-            if (owned.text(i, "owner") != attempt_id) {
-                return;
-            }
+        if (owned == Owned::no || !own_outputs(c, ids, attempt_id)) {
+            return;
         }
         for (const auto& output : outputs) {
             const auto& m = output.manifest;
@@ -147,6 +145,7 @@ Decision decide(
         if (sealed.cursor) {
             write_cursor(c, run_id, *sealed.cursor);
         }
+        forget_chunks_of_pipeline(c, run_id);
         run_statements(c, outputs, deadline);
         decision = Decision::committed;
         HEADRACE_POINT("K10");

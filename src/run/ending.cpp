@@ -1,5 +1,6 @@
 #include "run/ending.hpp"
 
+#include "run/chunks.hpp"
 #include "run/ledger_rows.hpp"
 
 #include <boost/json/array.hpp>
@@ -133,6 +134,9 @@ Ending end_attempt(Connection& db, std::string_view run_id, std::string_view att
             return;
         }
         write_counters(c, run_id, end.counters);
+        if (end.error.code() == "run.chunks") {
+            forget_chunks(c, run_id);
+        }
         const auto tries = static_cast<int>(run.integer(0, "tries"));
         // The request itself may be forgotten by now: a standby that did not know of it took Postgres' place.
         if (run.boolean(0, "cancel_requested") || end.error.code() == "run.cancelled") {

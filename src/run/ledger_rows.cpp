@@ -5,6 +5,34 @@
 namespace headrace::run {
 
 using postgres::Connection;
+using postgres::Param;
+
+Owned own_run(Connection& db, std::string_view run_id, std::string_view attempt_id) {
+    const auto run = db.exec(
+        "select state, attempt_id, cancel_requested from etl_runs where run_id = $1 for no key update", {run_id}
+    );
+    if (run.empty() || run.text(0, "state") != "running" || run.text(0, "attempt_id") != attempt_id) {
+        return Owned::no;
+    }
+    return run.boolean(0, "cancel_requested") ? Owned::cancelled : Owned::yes;
+}
+
+bool own_outputs(Connection& db, const std::vector<std::int64_t>& output_ids, std::string_view attempt_id) {
+    std::vector<std::string> ids;
+    for (const auto id : output_ids) {
+        ids.push_back(std::to_string(id));
+    }
+    const auto owned = db.exec(
+        "select owner from etl_outputs where output_id = any($1::bigint[]) order by output_id for update",
+        {Param::array(ids)}
+    );
+    for (std::size_t i = 0; i < owned.rows(); ++i) {
+        if (owned.text(i, "owner") != attempt_id) {
+            return false;
+        }
+    }
+    return true;
+}
 
 void write_counters(Connection& db, std::string_view run_id, const Counters& c) {
     db.exec(
