@@ -33,8 +33,9 @@ std::string parts_json(const std::vector<ChunkPart>& parts) {
 }
 
 std::vector<ChunkPart> parse_parts(std::string_view text) {
+    const auto all = json::parse(text);
     std::vector<ChunkPart> parts;
-    for (const auto& one : json::parse(text).as_array()) {
+    for (const auto& one : all.as_array()) {
         const auto text_of = [&](const char* key) { return json::value_to<std::string>(one.at(key)); };
         const auto number_of = [&](const char* key) { return json::value_to<std::uint64_t>(one.at(key)); };
         parts.push_back(

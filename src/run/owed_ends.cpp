@@ -20,12 +20,20 @@ void OwedEnds::settle(LedgerStore& ledger) {
             }
             one = owed_.front();
         }
-        if (one->end) {
-            ledger.end_attempt(one->run_id, one->attempt_id, *one->end);
-        } else {
-            ledger.release(one->run_id, one->attempt_id);
+        try {
+            if (one->end) {
+                ledger.end_attempt(one->run_id, one->attempt_id, *one->end);
+            } else {
+                ledger.release(one->run_id, one->attempt_id);
+            }
+            log::info("the end of an attempt is written late: Postgres was away", {{"run", one->run_id}});
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::transient) {
+                throw;
+            }
+            // Its lease must not be kept for ever: then it ends as a death would.
+            log::error("the end of an attempt cannot be written", {{"run", one->run_id}, {"error", error.what()}});
         }
-        log::info("the end of an attempt is written late: Postgres was away", {{"run", one->run_id}});
         std::lock_guard lock(mutex_);
         std::erase_if(owed_, [&](const OwedEnd& other) { return other.attempt_id == one->attempt_id; });
     }

@@ -25,7 +25,8 @@ public:
     // At most one per slot: nothing is claimed while something is owed.
     void add(OwedEnd one);
 
-    // Writes all of them. Throws what the ledger throws when it cannot take them now: they stay.
+    // Writes all of them. Throws what the ledger throws when it cannot take them now (transient): they stay. One that
+    // it never will take is given up.
     void settle(LedgerStore& ledger);
 
 private:

@@ -186,8 +186,18 @@ Worker::Worker(Shared& shared, int number)
 
 void Worker::start(bool sweeps) {
     shared_.world.start(&process, [this] { take_deliveries(); });
-    if (sweeps) {
-        shared_.world.start(&process, [this] { sweep(); });
+    shared_.world.start(&process, [this, sweeps] { sweeps ? sweep() : settle(); });
+}
+
+// What every worker's sweep does first; few schedules need more than one whole one.
+void Worker::settle() {
+    for (;;) {
+        try {
+            owed_.settle(impatient_);
+        } catch (const std::exception&) {
+            // at the next round
+        }
+        shared_.world.wait(sweep_ms);
     }
 }
 

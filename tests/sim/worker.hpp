@@ -64,6 +64,7 @@ private:
 
     void take_deliveries();
     void sweep();
+    void settle();
     void handle(const Job& job);
 
     Shared& shared_;
