@@ -170,7 +170,8 @@ pipeline::CheckType unique_type() {
           "10000000",
           "More rows than this fail the check; each takes 20 to 30 bytes of memory.",
           {}}},
-        [](const Part& part) { return std::make_unique<Unique>(part); }};
+        [](const Part& part) { return std::make_unique<Unique>(part); },
+        true};
 }
 
 std::vector<pipeline::CheckType> types() {

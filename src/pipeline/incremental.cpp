@@ -238,6 +238,28 @@ std::string cursor_value(const data::Column& column, std::size_t row) {
     }
 }
 
+std::size_t begin_of_last_value(const data::Column& column) {
+    const auto last = column.size() - 1;
+    const auto is_last = [&](std::size_t row) {
+        if (column.is_null(row) || column.is_null(last)) {
+            return false;
+        }
+        switch (column.kind()) {
+            case data::Kind::string:
+                return column.text(row) == column.text(last);
+            case data::Kind::uint64:
+                return column.uint64(row) == column.uint64(last);
+            default:
+                return column.int64(row) == column.int64(last);
+        }
+    };
+    auto row = last;
+    while (row > 0 && is_last(row - 1)) {
+        --row;
+    }
+    return row;
+}
+
 CursorWords cursor_words(std::string_view sql) {
     CursorWords out;
     each_piece(sql, [&](std::string_view, std::string_view word) {
@@ -283,7 +305,7 @@ void CursorTracker::see(const data::Column& column, std::uint64_t first_row) {
     }
     const auto low = cursor_value(column, least);
     auto high = cursor_value(column, most);
-    const bool below = compare_cursors(range_.kind, low, range_.from) < 0;
+    const bool below = compare_cursors(range_.kind, low, range_.from) < (range_.behind_from ? 1 : 0);
     if (below || (range_.to && compare_cursors(range_.kind, high, *range_.to) > 0)) {
         throw Error(
             ErrorKind::permanent,

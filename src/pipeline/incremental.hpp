@@ -31,14 +31,16 @@ struct IncrementalSpec {
     CursorKind kind = CursorKind::timestamp;  // that of `start`
     std::string start;                        // canonical; the first run begins here
     std::int64_t lag = 0;                     // read again before the watermark: microseconds, days or units
+    std::uint64_t chunk_rows = 500'000;       // run/chunks.hpp; 0 = none
 };
 
-// What one run reads: both ends belong to it.
+// What is read: both ends belong to it, but `from` does not when an earlier attempt came as far.
 struct CursorRange {
     std::string column;
     CursorKind kind = CursorKind::timestamp;
     std::string from;
     std::optional<std::string> to;  // nullopt: up to what the source has now (Source::restrict fixes it)
+    bool behind_from = false;       // begins with the next value; then `to` is known
 };
 
 // What people write → canonical text; nullopt when it is no value of this kind.
@@ -53,6 +55,9 @@ std::string cursor_minus(CursorKind kind, const std::string& value, std::int64_t
 
 // The value of a row that is not null; `column` is of a kind that can be a cursor.
 std::string cursor_value(const data::Column& column, std::size_t row);
+
+// Rows in the order of the cursor: the first of those that share the last row's value. `column` is not empty.
+std::size_t begin_of_last_value(const data::Column& column);
 
 inline constexpr std::string_view cursor_from_word = "@cursor_from";
 inline constexpr std::string_view cursor_to_word = "@cursor_to";
@@ -72,13 +77,18 @@ class CursorTracker {
 public:
     explicit CursorTracker(CursorRange range) : range_(std::move(range)) {}
 
+    // An earlier attempt came so far, or a chunk ends here: from now on only larger values may come.
+    void go_behind(const std::string& value) {
+        range_.from = value;
+        range_.behind_from = true;
+        largest_ = value;
+    }
+
     // Throws source.cursor: a value outside of the range (the query compares differently), or a null.
     void see(const data::Column& column, std::uint64_t first_row);
 
     // "" when no row came.
     const std::string& largest() const { return largest_; }
-
-    const CursorRange& range() const { return range_; }
 
 private:
     CursorRange range_;

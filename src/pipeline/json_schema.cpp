@@ -269,7 +269,9 @@ private:
         json_.close('}').key("lag").open('{');
         texts("type", {"string", "integer"});
         pair("description", "So much before the last value is read again, for rows that come late: 10m, 2d, 1000.");
-        json_.close('}').close('}');
+        json_.close('}').key("chunk_rows");
+        integer("Rows after which a retried attempt need not begin again; 0: it always does.", "0", "1000000000");
+        json_.close('}');
         required({"cursor", "start"});
         json_.key("additionalProperties").raw("false").close('}');
     }

@@ -3,15 +3,15 @@
 #include "base/error.hpp"
 #include "pipeline/parse_incremental.hpp"
 #include "pipeline/parse_parts.hpp"
+#include "pipeline/parse_running.hpp"
+#include "pipeline/parse_schedule.hpp"
 #include "pipeline/reader.hpp"
 #include "pipeline/secret_words.hpp"
 #include "pipeline/yaml.hpp"
-#include "schedule/cron.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 
 namespace headrace::pipeline {
@@ -41,14 +41,8 @@ constexpr std::string_view top_keys[] = {
     "timeout",
     "limits",
     "fresh_within"};
-constexpr std::string_view schedule_keys[] = {"cron", "timezone", "jitter", "catchup", "catchup_window", "overlap"};
-constexpr std::string_view retry_keys[] = {"attempts", "backoff", "max"};
-constexpr std::string_view limits_keys[] = {"memory"};
-constexpr std::string_view reject_keys[] = {"keep", "max"};
 constexpr std::string_view defaults_keys[] = {"retry", "timeout", "limits", "owner", "tags", "schedule"};
 constexpr std::string_view defaults_schedule_keys[] = {"timezone"};
-constexpr std::string_view catchup_words[] = {"none", "last", "all"};
-constexpr std::string_view overlap_words[] = {"skip", "queue", "cancel_old"};
 
 // Keys that people write at the top of the file.
 constexpr Elsewhere nested_keys[] = {
@@ -138,14 +132,14 @@ public:
         check_keys(problems_, root, "", top_keys, nested_keys);
         read_secret_values(root);
         read_identity(root, stem);
-        read_running(root);
+        read_running(problems_, root, out_);
         if (const auto* node = root.find("schedule")) {
-            read_schedule(*node);
+            read_schedule(problems_, *node, out_);
         }
         PartReader parts(problems_, out_.name);
         read_source(root, parts);
         if (const auto* node = root.find("on_reject"); node != nullptr && want_map(problems_, *node, "on_reject")) {
-            read_on_reject(*node);
+            read_on_reject(problems_, *node, out_);
         }
         if (const auto* node = root.find("columns")) {
             out_.columns = read_columns(problems_, *node);
@@ -155,36 +149,6 @@ public:
         read_sinks(root, parts);
         if (const auto* node = root.find("incremental")) {
             read_incremental(problems_, *node, registry_, out_);
-        }
-    }
-
-    // retry, timeout, limits, owner, tags: also used for the defaults alone.
-    void read_running(const Node& root) {
-        if (const auto* node = root.find("owner")) {
-            out_.owner = want_text(problems_, *node, "owner").value_or("");
-        }
-        if (const auto* node = root.find("tags")) {
-            out_.tags = want_texts(problems_, *node, "tags").value_or(std::vector<std::string>());
-        }
-        if (const auto* node = root.find("timeout")) {
-            out_.timeout = want_duration(problems_, *node, "timeout", seconds(1), hours(24 * 7)).value_or(out_.timeout);
-        }
-        if (const auto* node = root.find("retry"); node != nullptr && want_map(problems_, *node, "retry")) {
-            read_retry(*node);
-        }
-        if (const auto* node = root.find("limits"); node != nullptr && want_map(problems_, *node, "limits")) {
-            check_keys(problems_, *node, "limits", limits_keys);
-            if (const auto* memory = node->find("memory")) {
-                out_.memory =
-                    want_bytes(problems_, *memory, "limits.memory", 1u << 20, 4ull << 30).value_or(out_.memory);
-            }
-        }
-    }
-
-    void read_zone(const Node& node) {
-        const auto zone = want_text(problems_, node, "schedule.timezone");
-        if (zone && cron_problem(node, "* * * * *", *zone)) {
-            out_.schedule->timezone = *zone;
         }
     }
 
@@ -223,98 +187,6 @@ private:
         }
         if (const auto* node = root.find("fresh_within")) {
             out_.fresh_within = want_duration(problems_, *node, "fresh_within", seconds(1), hours(24 * 366));
-        }
-    }
-
-    void read_retry(const Node& node) {
-        check_keys(problems_, node, "retry", retry_keys);
-        auto& retry = out_.retry;
-        if (const auto* attempts = node.find("attempts")) {
-            retry.attempts = static_cast<int>(want_integer(problems_, *attempts, "retry.attempts", 1, 20).value_or(1));
-        }
-        if (const auto* backoff = node.find("backoff")) {
-            retry.backoff = want_duration(problems_, *backoff, "retry.backoff", milliseconds(100), hours(1))
-                                .value_or(retry.backoff);
-        }
-        if (const auto* max = node.find("max")) {
-            const auto value = want_duration(problems_, *max, "retry.max", milliseconds(100), hours(24));
-            retry.max = value.value_or(retry.max);
-            if (value && *value < retry.backoff) {
-                problems_.add(
-                    max->mark,
-                    fmt::format("`retry.max` must not be less than `retry.backoff` ({})", plain_duration(retry.backoff))
-                );
-            }
-        }
-        retry.max = std::max(retry.max, retry.backoff);
-    }
-
-    void read_on_reject(const Node& node) {
-        check_keys(problems_, node, "on_reject", reject_keys);
-        RejectSpec spec;
-        if (const auto* keep = node.find("keep")) {
-            spec.keep =
-                static_cast<std::uint64_t>(want_integer(problems_, *keep, "on_reject.keep", 0, 5000).value_or(0));
-        }
-        const auto* max = node.find("max");
-        if (max == nullptr) {
-            problems_.add(node.mark, "`on_reject` needs `max`: how many rows may be bad, such as 100 or 0.1%");
-        } else if (!max->text.ends_with('%')) {
-            spec.most_rows =
-                static_cast<std::uint64_t>(want_integer(problems_, *max, "on_reject.max", 0, 1'000'000'000).value_or(0)
-                );
-        } else if (const auto share = want_number(problems_, *max, "on_reject.max")) {
-            spec.most_share = std::strtod(share->c_str(), nullptr);
-            if (*spec.most_share < 0 || *spec.most_share > 1) {
-                problems_.add(max->mark, fmt::format("`on_reject.max` is 0% to 100%, found {}", found(*max)));
-            }
-        }
-        out_.on_reject = spec;
-    }
-
-    void read_schedule(const Node& node) {
-        if (!want_map(problems_, node, "schedule")) {
-            return;
-        }
-        check_keys(problems_, node, "schedule", schedule_keys);
-        out_.schedule.emplace();
-        auto& schedule = *out_.schedule;
-        if (const auto* zone = node.find("timezone")) {
-            read_zone(*zone);
-        }
-        if (const auto* cron = node.find("cron"); cron == nullptr) {
-            problems_.add(node.mark, "`schedule` needs `cron`, such as `cron: \"*/15 * * * *\"`");
-        } else if (const auto text = want_text(problems_, *cron, "schedule.cron");
-                   text && cron_problem(*cron, *text, "UTC")) {
-            schedule.cron = *text;
-        }
-        if (const auto* jitter = node.find("jitter")) {
-            schedule.jitter =
-                want_duration(problems_, *jitter, "schedule.jitter", seconds(0), hours(1)).value_or(schedule.jitter);
-        }
-        if (const auto* window = node.find("catchup_window")) {
-            schedule.catchup_window =
-                want_duration(problems_, *window, "schedule.catchup_window", seconds(0), hours(24 * 366))
-                    .value_or(seconds(0));
-        }
-        if (const auto* catchup = node.find("catchup")) {
-            const auto word = want_choice(problems_, *catchup, "schedule.catchup", catchup_words);
-            schedule.catchup = schedule::parse_catchup(word.value_or("last")).value_or(schedule.catchup);
-        }
-        if (const auto* overlap = node.find("overlap")) {
-            const auto word = want_choice(problems_, *overlap, "schedule.overlap", overlap_words);
-            schedule.overlap = schedule::parse_overlap(word.value_or("skip")).value_or(schedule.overlap);
-        }
-    }
-
-    // True when the pair is good. The scheduler's own parser is the judge: a file that passes here runs there.
-    bool cron_problem(const Node& node, const std::string& cron, const std::string& zone) {
-        try {
-            schedule::Cron::parse(cron, zone);
-            return true;
-        } catch (const Error& e) {
-            problems_.add(node.mark, e.message());
-            return false;
         }
     }
 
@@ -430,7 +302,7 @@ private:
     Definition& out_;
 };
 
-Node read_defaults(std::string_view text, Problems& problems, const Registry& registry) {
+Node read_defaults(std::string_view text, Problems& problems) {
     auto document = yaml::load(text, 1);
     problems.add(document.faults);
     auto& root = document.root;
@@ -439,14 +311,13 @@ Node read_defaults(std::string_view text, Problems& problems, const Registry& re
     }
     check_keys(problems, root, "", defaults_keys, not_in_defaults);
     Definition unused;
-    DefinitionReader reader(problems, registry, unused);
-    reader.read_running(root);
+    read_running(problems, root, unused);
     const auto* schedule = root.find("schedule");
     if (schedule != nullptr && want_map(problems, *schedule, "schedule")) {
         check_keys(problems, *schedule, "schedule", defaults_schedule_keys);
         unused.schedule.emplace();
         if (const auto* zone = schedule->find("timezone")) {
-            reader.read_zone(*zone);
+            read_zone(problems, *zone, unused);
         }
     }
     return std::move(root);
@@ -466,7 +337,7 @@ ParseResult parse_definition(
     definition.text = yaml;
     const auto stem = stem_of(file);
     definition.name = stem;  // so that a broken file still has a name to be shown under
-    const auto defaults = read_defaults(defaults_yaml, problems, registry);
+    const auto defaults = read_defaults(defaults_yaml, problems);
     auto document = yaml::load(yaml);
     definition.place = problems.place({1, 1, 0});
     problems.add(document.faults);

@@ -5,7 +5,7 @@
 namespace headrace::pipeline {
 namespace {
 
-constexpr std::string_view incremental_keys[] = {"cursor", "start", "lag"};
+constexpr std::string_view incremental_keys[] = {"cursor", "start", "lag", "chunk_rows"};
 constexpr Elsewhere incremental_elsewhere[] = {{"key", "sinks"}};
 constexpr std::int64_t day_ms = 86'400'000;
 
@@ -92,6 +92,11 @@ void read_incremental(Problems& problems, const yaml::Node& node, const Registry
     }
     if (const auto* lag = node.find("lag"); lag != nullptr && start != nullptr) {
         read_lag(problems, *lag, spec);
+    }
+    if (const auto* rows = node.find("chunk_rows")) {
+        spec.chunk_rows = static_cast<std::uint64_t>(
+            want_integer(problems, *rows, "incremental.chunk_rows", 0, 1'000'000'000).value_or(0)
+        );
     }
     out.incremental = std::move(spec);
     check_source(problems, node, registry, out);

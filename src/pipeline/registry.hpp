@@ -69,6 +69,7 @@ struct SinkType {
     // Whether it may get a row again that it has already: what an incremental read gives, at its edge and within its
     // lag. Null: never.
     std::function<bool(const Part&)> takes_rows_again = {};
+    bool keeps_chunks = false;  // it implements Sink::close_chunk
 };
 
 struct TransformType {
@@ -76,6 +77,7 @@ struct TransformType {
     std::string_view help;
     std::vector<OptionSpec> options;
     std::function<std::unique_ptr<Transform>(const Part&)> make;
+    bool remembers_rows = false;  // what it does to a row depends on the rows before it
 };
 
 struct CheckType {
@@ -83,6 +85,7 @@ struct CheckType {
     std::string_view help;
     std::vector<OptionSpec> options;
     std::function<std::unique_ptr<Check>(const Part&)> make;
+    bool remembers_rows = false;  // what it says of a row depends on the rows before it
 };
 
 // For a definition that was checked against this registry; throws pipeline.invalid when this program is older than it.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/deadline.hpp"
+#include "base/error.hpp"
 #include "base/stop.hpp"
 #include "data/batch.hpp"
 
@@ -16,6 +17,15 @@
 
 namespace headrace::pipeline {
 
+// The rows of one chunk of a run (run/chunks.hpp) as a sink staged them; a later attempt of the run may take them over.
+struct StagedChunk {
+    std::string table;       // in the staging schema of the ledger's database
+    std::uint64_t size = 0;  // on disk; when it is another one the rows are gone
+    std::uint64_t rows = 0;
+    std::uint64_t bytes = 0;  // as Manifest::bytes counts them
+    std::string shape;        // the columns
+};
+
 struct SinkContext {
     StopToken stop;
     Deadline deadline = Deadline::never();
@@ -25,6 +35,7 @@ struct SinkContext {
     std::string output_id;             // of etl_outputs
     std::uint64_t previous_bytes = 0;  // of the last good generation: what this one will need, roughly
     std::function<void(std::string_view level, std::string message)> log;
+    std::vector<StagedChunk> chunks = {};  // of earlier attempts, in order; only where SinkType::keeps_chunks
 };
 
 // The staged key (Redis) of an output.
@@ -61,7 +72,8 @@ struct Manifest {
     std::string as_of;          // when the rows were decided, if that is not now (a rollback)
 };
 
-// Call order: open, stage…, seal; after a throw at any point discard() is called (best effort, must not throw).
+// Call order: open, stage… (with close_chunk… in between), seal; after a throw at any point discard() is called (best
+// effort, must not throw).
 class Sink {
 public:
     Sink() = default;
@@ -71,9 +83,16 @@ public:
 
     virtual void open(const SinkContext& context, const data::Schema& schema) = 0;
     virtual void stage(const data::Batch& batch) = 0;
+    // Only of types with SinkType::keeps_chunks. What was staged since the last call stays when the attempt dies or
+    // fails; whether it counts is the ledger's to say. seal() takes it up with the rest.
+    virtual StagedChunk close_chunk();
     virtual Manifest seal() = 0;
     virtual void discard() noexcept = 0;
-    virtual std::uint64_t bytes_staged() const = 0;  // thread-safe, for progress
+    virtual std::uint64_t bytes_staged() const = 0;  // thread-safe, for progress; with the chunks
 };
+
+inline StagedChunk Sink::close_chunk() {
+    throw Error(ErrorKind::bug, "internal.bug", "this sink keeps no chunks");
+}
 
 }  // namespace headrace::pipeline

@@ -50,6 +50,11 @@ public:
     virtual void restrict(CursorRange& range);
     // Starts the read; returns the schema of all batches.
     virtual data::Schema query() = 0;
+
+    // After query(), of an incremental read: the source itself gives the rows in the order of the cursor, so that those
+    // up to one of its values can be put away for good, and be left out (CursorRange::behind_from) by a later attempt.
+    virtual bool in_order() const { return false; }
+
     // Fills `batch` (already reset to the schema, empty) with at least one row; false = end, and the end is PROVEN.
     // A stream that ended without its proof throws source.incomplete.
     virtual bool next(data::Batch& batch) = 0;

@@ -144,6 +144,14 @@ sync_catalog(Connection& db, const pipeline::Registry& registry, const std::vect
         {Param::array(present)}
     );
     for (std::size_t i = 0; i < gone.rows(); ++i) {
+        // What is queued or at work would not be published (see decide): it may end at once. One that is being decided
+        // has its row locked, and is left to its decision.
+        db.exec(
+            "update etl_runs set cancel_requested = true, cancelled_by = 'the removal of the pipeline' where run_id in"
+            " (select run_id from etl_runs where pipeline = $1 and state in ('queued', 'running') for no key update"
+            " skip locked)",
+            {gone.text(i, "name")}
+        );
         changes.push_back(
             {std::string(gone.text(i, "name")), false, true, static_cast<int>(gone.integer(i, "definition_version"))}
         );

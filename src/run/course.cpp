@@ -83,8 +83,26 @@ private:
             claim_ = ledger_.claim(head_.run_id, hands_.worker, outputs, hands_.lease, attempt_id);
             return true;
         } catch (const postgres::CommitUnknown&) {
-            ledger_.release(head_.run_id, attempt_id);
+            write_end({head_.run_id, attempt_id, std::nullopt});
             return false;
+        }
+    }
+
+    // Nullopt: it is not known to be written, and owed.
+    std::optional<Ending> write_end(OwedEnd one) {
+        try {
+            if (one.end) {
+                return ledger_.end_attempt(one.run_id, one.attempt_id, *one.end);
+            }
+            ledger_.release(one.run_id, one.attempt_id);
+            return Ending{};
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::transient) {
+                throw;
+            }
+            log::warn("the end of an attempt is not written yet", {{"run", one.run_id}, {"error", error.what()}});
+            hands_.owed.add(std::move(one));
+            return std::nullopt;
         }
     }
 
@@ -110,9 +128,11 @@ private:
             return done;
         }
         if (!error && decision == Decision::fenced) {
+            error.emplace(ErrorKind::cancelled, "run.fenced", "another attempt has taken over");
+        }
+        if (error && error->code() == "run.fenced") {
             // Not an end: after a failover Postgres may say again that the run is ours.
-            const Error fenced(ErrorKind::cancelled, "run.fenced", "another attempt has taken over");
-            return hand_back(journal, fenced, "commit", false);
+            return hand_back(journal, *error, journal.running_step(), false);
         }
         return end(journal, error.value_or(Error(ErrorKind::cancelled, "run.cancelled", "cancelled")));
     }
@@ -172,25 +192,27 @@ private:
         }
         work_.close_journal();
         const auto& retry = work_.definition().retry;
-        const auto ending = ledger_.end_attempt(
-            head_.run_id,
-            claim_.attempt_id,
-            {.error = error,
-             .step = step,
-             .log_seq = line,
-             .backoff = retry.backoff,
-             .backoff_max = retry.max,
-             .counters = journal.counters()}
+        const auto ending = write_end(
+            {head_.run_id,
+             claim_.attempt_id,
+             AttemptEnd{
+                 .error = error,
+                 .step = step,
+                 .log_seq = line,
+                 .backoff = retry.backoff,
+                 .backoff_max = retry.max,
+                 .counters = journal.counters()},
+             work_.lease()}
         );
         work_.state_changed();
-        tell_end(ending.state, error);
-        if (ending.state == "queued") {
-            return again(ending.wait);
+        tell_end(ending ? ending->state : "owed", error);
+        if (!ending || ending->state == "queued") {
+            return again(ending ? ending->wait : milliseconds(1000));
         }
-        if (ending.state == "failed") {
+        if (ending->state == "failed") {
             return {.kind = Done::Kind::failed, .text = error.what()};
         }
-        return finished(head_.run_id, ending.state);
+        return finished(head_.run_id, ending->state);
     }
 
     // No failure of the pipeline. A lease that is lost may still be ours in Postgres: the queue took the job from us,
@@ -203,7 +225,7 @@ private:
                      : std::string(error.what()) + ": the run is handed back"
         );
         work_.close_journal();
-        ledger_.release(head_.run_id, claim_.attempt_id);
+        write_end({head_.run_id, claim_.attempt_id, std::nullopt, work_.lease()});
         work_.state_changed();
         tell_end("handed back", error);
         return again(milliseconds(0));
@@ -263,6 +285,7 @@ private:
 
 Done run_course(const Hands& hands, const Delivery& delivery, const WorkFor& work_for) {
     try {
+        hands.owed.settle(hands.ledger);
         const auto head = hands.ledger.read_head(delivery);
         if (!head) {
             return {

@@ -7,6 +7,7 @@
 #include "base/stop.hpp"
 #include "pipeline/definition.hpp"
 #include "run/journal.hpp"
+#include "run/owed_ends.hpp"
 #include "run/stores.hpp"
 
 #include <functional>
@@ -31,11 +32,11 @@ public:
     // Throws pipeline.invalid: the run fails without an attempt.
     virtual std::vector<OutputSpec> outputs() = 0;
     virtual const pipeline::Definition& definition() const = 0;
-    // From now until `settle` the lease is kept, and `stop` asked for when it is lost. The journal lives as long as
-    // this.
+    // From now on the lease is kept, and `stop` asked for when it is lost. The journal lives as long as this.
     virtual Journal& begin(const Claim& claim) = 0;
-    virtual StopToken stop() const = 0;     // with one of the reasons of run/lease_keeper.hpp
-    virtual Deadline deadline() const = 0;  // of the attempt
+    virtual std::shared_ptr<const void> lease() const = 0;  // after begin: kept as long as this or what it gave
+    virtual StopToken stop() const = 0;                     // with one of the reasons of run/lease_keeper.hpp
+    virtual Deadline deadline() const = 0;                  // of the attempt
     // Reads, checks, stages and seals. Throws what went wrong.
     virtual Sealed stage() = 0;
     // What was staged is thrown away, unless it is to be kept.
@@ -50,6 +51,7 @@ using WorkFor = std::function<std::unique_ptr<Work>(const RunHead& head)>;
 struct Hands {
     LedgerStore& ledger;
     OutputStore& outputs;
+    OwedEnds& owed;
     const WorkerIdentity& worker;
     milliseconds lease;
 };

@@ -35,10 +35,12 @@ public:
         );
         services_.journal.open(journal_);
         deadline_ = Deadline::in(definition_.timeout);
-        kept_.reset(new LeaseKeeper::Guard(services_.keeper.keep(claim.attempt_id, stop_, deadline_, job_stop_)));
+        lease_.reset(new LeaseKeeper::Guard(services_.keeper.keep(claim.attempt_id, stop_, deadline_, job_stop_)));
         attempt_.emplace(services_, head_, definition_, claim, *journal_, stop_, deadline_);
         return *journal_;
     }
+
+    std::shared_ptr<const void> lease() const override { return lease_; }
 
     StopToken stop() const override { return stop_.token(); }
 
@@ -51,7 +53,6 @@ public:
             attempt_->keep_staging();
         }
         attempt_.reset();
-        kept_.reset();
     }
 
     void close_journal() override {
@@ -80,7 +81,7 @@ private:
     std::shared_ptr<Journal> journal_;
     StopSource stop_;
     Deadline deadline_ = Deadline::never();
-    std::unique_ptr<const LeaseKeeper::Guard> kept_;
+    std::shared_ptr<const LeaseKeeper::Guard> lease_;
     std::optional<Attempt> attempt_;
 };
 
@@ -88,7 +89,7 @@ private:
 
 Done Executor::execute(const Delivery& delivery, const StopToken& job_stop) {
     RedisOutputs outputs(services_.cache, job_stop);
-    const Hands hands{services_.ledger, outputs, services_.keeper.identity(), services_.lease};
+    const Hands hands{services_.ledger, outputs, services_.owed, services_.keeper.identity(), services_.lease};
     return run_course(hands, delivery, [&](const RunHead& head) {
         return std::make_unique<PipelineWork>(services_, head, job_stop);
     });

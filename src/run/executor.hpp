@@ -26,6 +26,7 @@ struct Services {
     std::function<pipeline::Credential(const std::string& name)> credential;  // throws credential.*
     JournalWriter& journal;
     LeaseKeeper& keeper;
+    OwedEnds& owed;
     std::shared_ptr<Redactor> redactor;
     milliseconds lease{60'000};
 };

@@ -114,6 +114,8 @@ public:
     // Waits until all notes of the journal are in Postgres (at most `patience`), then forgets it. False: they are not,
     // the writer goes on trying.
     bool close(const std::shared_ptr<Journal>& journal, std::chrono::milliseconds patience = std::chrono::seconds(5));
+    // The same without forgetting: what was noted before the call is in Postgres.
+    bool flush(std::chrono::milliseconds patience = std::chrono::seconds(5));
     // Tells the live stream that a run row changed. Best effort.
     void state_changed(std::string run_id, std::string pipeline, bool created = false);
     void pipeline_changed(std::string pipeline);

@@ -328,14 +328,19 @@ void JournalWriter::open(std::shared_ptr<Journal> journal) {
     state_->journals.push_back(std::move(journal));
 }
 
-bool JournalWriter::close(const std::shared_ptr<Journal>& journal, std::chrono::milliseconds patience) {
+bool JournalWriter::flush(std::chrono::milliseconds patience) {
     std::unique_lock lock(state_->mutex);
-    // The round that runs now may have looked at this journal already: the one after it has everything.
+    // The round that runs now may have looked at a journal already: the one after it has everything.
     const auto target = state_->rounds + 2;
     state_->wanted_round = std::max(state_->wanted_round, target);
     state_->wake.notify_one();
-    const bool good = state_->written.wait_for(lock, patience, [&] { return state_->rounds >= target; });
+    return state_->written.wait_for(lock, patience, [&] { return state_->rounds >= target; });
+}
+
+bool JournalWriter::close(const std::shared_ptr<Journal>& journal, std::chrono::milliseconds patience) {
+    const bool good = flush(patience);
     if (good) {
+        std::lock_guard lock(state_->mutex);
         std::erase(state_->journals, journal);
     }
     return good;

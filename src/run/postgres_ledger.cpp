@@ -53,6 +53,10 @@ Claim PostgresLedger::claim(
     return run::claim(*db_.take(), run_id, worker, outputs, lease, attempt_id);
 }
 
+bool PostgresLedger::add_chunk(std::string_view run_id, std::string_view attempt_id, const Chunk& chunk) {
+    return run::add_chunk(*db_.take(), run_id, attempt_id, chunk);
+}
+
 Decision PostgresLedger::decide(
     std::string_view run_id,
     std::string_view attempt_id,

@@ -19,6 +19,7 @@ public:
         milliseconds lease,
         const std::string& attempt_id
     ) override;
+    bool add_chunk(std::string_view run_id, std::string_view attempt_id, const Chunk& chunk) override;
     Decision decide(
         std::string_view run_id,
         std::string_view attempt_id,

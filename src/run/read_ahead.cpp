@@ -56,25 +56,28 @@ void ReadAhead::fill() {
     {
         std::lock_guard lock(mutex_);
         schema_ = schema;
+        in_order_ = context_.range && source->in_order();
     }
     changed_.notify_all();
     journal_.begin("read");
-    std::uint64_t rows = 0;
+    const std::uint64_t rows_before = journal_.rows_read;
+    const std::uint64_t bytes_before = journal_.bytes_read;
+    auto rows = rows_before;
     data::Batch batch(schema);
     while (source->next(batch)) {
         batch.first_row = rows;
         rows += batch.rows();
         journal_.rows_read = rows;
-        journal_.bytes_read = source->bytes_received();
+        journal_.bytes_read = bytes_before + source->bytes_received();
         HEADRACE_POINT("K4");
         if (!give(batch)) {
             return;
         }
         batch.reset(schema);
     }
-    journal_.bytes_read = source->bytes_received();
+    journal_.bytes_read = bytes_before + source->bytes_received();
     completeness_ = source->completeness();
-    journal_.done("read", rows, source->bytes_received(), completeness_.proof);
+    journal_.done("read", rows - rows_before, source->bytes_received(), completeness_.proof);
 }
 
 // Hands `batch` over and takes a spare one back. False when nobody wants it any more.

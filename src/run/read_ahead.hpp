@@ -18,8 +18,9 @@ namespace headrace::run {
 
 class ReadAhead {
 public:
-    // `make` is called on the read thread; the source lives and dies there. `stop` is the attempt's: going away before
-    // the end of the source requests it, so that a source that waits for its server wakes up.
+    // Rows and bytes are counted on from what the journal has. `make` is called on the read thread; the source lives
+    // and dies there. `stop` is the attempt's: going away before the end of the source requests it, so that a source
+    // that waits for its server wakes up.
     ReadAhead(
         std::function<std::unique_ptr<pipeline::Source>()> make,
         pipeline::SourceContext context,
@@ -36,6 +37,9 @@ public:
 
     // After schema(): the range that is read, with both ends.
     const std::optional<pipeline::CursorRange>& range() const { return context_.range; }
+
+    // After schema(): of an incremental read, see pipeline::Source.
+    bool in_order() const { return in_order_; }
 
     // Swaps the next batch into `batch` (whose memory goes back to the reader). False: the end, proven.
     bool next(data::Batch& batch);
@@ -57,6 +61,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::optional<data::Schema> schema_;
+    bool in_order_ = false;
     std::vector<data::Batch> full_;
     std::vector<data::Batch> spare_;
     bool ended_ = false;

@@ -38,7 +38,7 @@ std::optional<ReadRange> plan_read(const pipeline::Definition& definition, const
         return std::nullopt;
     }
     const auto& spec = *definition.incremental;
-    ReadRange out{{spec.column, spec.kind, spec.start, std::nullopt}, true, "from `start`"};
+    ReadRange out{{spec.column, spec.kind, spec.start, std::nullopt}, true, "from `start`", std::nullopt};
     const auto watermark = usable(spec, claim.watermark);
     if (head.backfill) {
         out.range.from = end_of_backfill(spec, head.backfill->from);
@@ -61,7 +61,23 @@ std::optional<ReadRange> plan_read(const pipeline::Definition& definition, const
         out.range.from = pipeline::compare_cursors(spec.kind, from, spec.start) < 0 ? spec.start : from;
         out.why = fmt::format("from the watermark {}{}", *watermark, spec.lag > 0 ? " less the lag" : "");
     }
+    if (!claim.chunks.empty()) {
+        const auto& last = claim.chunks.back();
+        out.range.from = last.from;
+        out.range.to = last.to;
+        out.through = last.through;
+        out.why += fmt::format("; read up to {} by earlier attempts", last.through);
+    }
     return out;
+}
+
+pipeline::CursorRange ReadRange::rest() const {
+    auto rest = range;
+    if (through) {
+        rest.from = *through;
+        rest.behind_from = true;
+    }
+    return rest;
 }
 
 }  // namespace headrace::run

@@ -36,7 +36,7 @@ struct Reconciler::State {
     bool poked = false;
     std::thread thread;
 
-    State(Options options, JournalWriter& journal)
+    State(Options options, JournalWriter& journal, OwedEnds& owed)
         : db(impatient(options.db), 1),
           outputs(options.cache),
           queue(options.queue, options.queue_name, options.queue_prefix),
@@ -44,6 +44,7 @@ struct Reconciler::State {
               ledger,
               outputs,
               queue,
+              owed,
               options.sweep,
               [&journal](const std::string& run_id, const std::string& pipeline, bool created) {
                   journal.state_changed(run_id, pipeline, created);
@@ -63,8 +64,8 @@ struct Reconciler::State {
     }
 };
 
-Reconciler::Reconciler(Options options, JournalWriter& journal)
-    : state_(std::make_unique<State>(std::move(options), journal)) {
+Reconciler::Reconciler(Options options, JournalWriter& journal, OwedEnds& owed)
+    : state_(std::make_unique<State>(std::move(options), journal, owed)) {
     state_->thread = std::thread([state = state_.get()] { state->run(); });
 }
 

@@ -4,6 +4,7 @@
 #include "postgres/connection.hpp"
 #include "redis/options.hpp"
 #include "run/journal.hpp"
+#include "run/owed_ends.hpp"
 
 #include <chrono>
 #include <memory>
@@ -22,8 +23,8 @@ public:
         std::chrono::milliseconds sweep{5'000};
     };
 
-    // `journal` is told of every run that changed. Starts its thread.
-    Reconciler(Options options, JournalWriter& journal);
+    // `journal` is told of every run that changed; `owed` are the worker's. Both outlive this. Starts its thread.
+    Reconciler(Options options, JournalWriter& journal, OwedEnds& owed);
     ~Reconciler();
     Reconciler(const Reconciler&) = delete;
     Reconciler& operator=(const Reconciler&) = delete;

@@ -16,7 +16,9 @@ namespace headrace::run {
 class RejectLog final : public pipeline::Rejects {
 public:
     // Without a spec nothing may be rejected.
-    RejectLog(std::optional<pipeline::RejectSpec> spec, Journal& journal) : spec_(std::move(spec)), journal_(journal) {}
+    // Counts on from what the journal has.
+    RejectLog(std::optional<pipeline::RejectSpec> spec, Journal& journal)
+        : spec_(std::move(spec)), journal_(journal), count_(journal.rows_rejected) {}
 
     bool take(const data::Batch& batch, std::size_t row, std::string_view step, std::string_view why) override;
 
@@ -36,7 +38,7 @@ private:
     data::Schema encoded_;
     data::Buffer<char> text_;
     std::uint64_t count_ = 0;
-    std::string first_;  // the first one's place and reason
+    std::string first_ = "in an earlier attempt";  // the first one's place and reason
 };
 
 }  // namespace headrace::run

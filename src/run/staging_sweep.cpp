@@ -6,18 +6,25 @@
 namespace headrace::run {
 namespace {
 
-// The attempt's row is older than its staging. In the same form as postgres::staging_name.
+// The attempt's row is older than its staging. In the same form as postgres::staging_name, and what sinks append to it.
+// Chunks of a run that may go on are nobody's orphans.
 constexpr std::string_view orphans =
     "select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-    " where n.nspname = $1 and c.relkind = 'r' and c.relname ~ '^o[0-9]+_[0-9a-f]{32}$' and not exists"
+    " where n.nspname = $1 and c.relkind = 'r' and c.relname ~ '^o[0-9]+_[0-9a-f]{32}(_[a-z0-9]+)?$' and not exists"
     " (select 1 from etl_attempts a join etl_runs r on r.run_id = a.run_id where replace(a.attempt_id::text, '-', '') ="
-    "  right(c.relname, 32) and (a.started_at > now() - interval '1 hour' or (r.state = 'running' and r.attempt_id ="
-    "  a.attempt_id))) order by 1";
+    "  substring(c.relname from '_([0-9a-f]{32})') and (a.started_at > now() - interval '1 hour' or (r.state = "
+    "'running'"
+    "  and r.attempt_id = a.attempt_id) or (r.state in ('queued', 'running') and exists (select 1 from etl_chunks k"
+    "  where k.run_id = r.run_id and k.attempt_id = a.attempt_id)))) order by 1";
 
 }  // namespace
 
 std::vector<std::string> sweep_staging(postgres::Connection& db) {
     std::vector<std::string> dropped;
+    db.exec(
+        "delete from etl_chunks k using etl_runs r where r.run_id = k.run_id and r.state not in ('queued', 'running',"
+        " 'committed')"
+    );
     const auto found = db.exec(orphans, {postgres::staging_schema});
     for (std::size_t i = 0; i < found.rows(); ++i) {
         const std::string name(found.text(i, "name"));

@@ -99,6 +99,7 @@ public:
         milliseconds lease,
         const std::string& attempt_id
     ) = 0;
+    virtual bool add_chunk(std::string_view run_id, std::string_view attempt_id, const Chunk& chunk) = 0;
     // Throws postgres::CommitUnknown when the answer to COMMIT was lost: `verdict` tells.
     virtual Decision decide(
         std::string_view run_id,

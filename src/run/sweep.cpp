@@ -25,8 +25,20 @@ void unless_locked(Body&& body) {
 
 }  // namespace
 
-Sweep::Sweep(LedgerStore& ledger, OutputStore& outputs, RunQueue& queue, milliseconds interval, Changed changed)
-    : ledger_(ledger), outputs_(outputs), queue_(queue), interval_(interval), changed_(std::move(changed)) {}
+Sweep::Sweep(
+    LedgerStore& ledger,
+    OutputStore& outputs,
+    RunQueue& queue,
+    OwedEnds& owed,
+    milliseconds interval,
+    Changed changed
+)
+    : ledger_(ledger),
+      outputs_(outputs),
+      queue_(queue),
+      owed_(owed),
+      interval_(interval),
+      changed_(std::move(changed)) {}
 
 // Each part by itself: a Redis that is away must not keep Postgres' side from being mended, and the other way round.
 void Sweep::run() {
@@ -45,6 +57,7 @@ void Sweep::run() {
             part(name, body);
         }
     };
+    next("owed", [&] { owed_.settle(ledger_); });
     next("reap", [&] { reap_dead(); });
     next("outbox", [&] { ledger_.send_outbox(queue_); });
     next("queue", [&] { resend_lost(); });

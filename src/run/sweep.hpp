@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/deadline.hpp"
+#include "run/owed_ends.hpp"
 #include "run/publisher.hpp"
 #include "run/stores.hpp"
 
@@ -21,7 +22,14 @@ public:
 
     // `interval` is the time between rounds: a queued run without a job waits two of them. `changed` is told of every
     // run that was moved. All outlive this; one thread.
-    Sweep(LedgerStore& ledger, OutputStore& outputs, RunQueue& queue, milliseconds interval, Changed changed);
+    Sweep(
+        LedgerStore& ledger,
+        OutputStore& outputs,
+        RunQueue& queue,
+        OwedEnds& owed,
+        milliseconds interval,
+        Changed changed
+    );
 
     // What fails is logged and left to the next round.
     void run();
@@ -40,6 +48,7 @@ private:
     LedgerStore& ledger_;
     OutputStore& outputs_;
     RunQueue& queue_;
+    OwedEnds& owed_;
     milliseconds interval_;
     Changed changed_;
     bool ledger_lost_ = false;

@@ -64,6 +64,7 @@ struct Worker::State {
     PostgresLedger ledger{pool};
     JournalWriter journal;
     LeaseKeeper keeper;
+    OwedEnds owed;  // before the keeper goes
     Services services;
     Executor executor;
     BullmqQueue queue;
@@ -92,6 +93,7 @@ struct Worker::State {
               .credential = [this](const std::string& name) { return settings.credential(*pool.take(), name); },
               .journal = journal,
               .keeper = keeper,
+              .owed = owed,
               .redactor = redactor,
               .lease = settings.lease},
           executor(services),
@@ -215,7 +217,8 @@ void Worker::start() {
             .queue_name = s.settings.queue,
             .queue_prefix = s.settings.prefix,
             .sweep = s.settings.sweep},
-        s.journal
+        s.journal,
+        s.owed
     );
     s.worker.emplace(
         s.settings.queue_redis,
@@ -242,6 +245,11 @@ void Worker::stop(milliseconds grace) {
         s.worker.reset();
     }
     s.reconciler.reset();
+    try {
+        s.owed.settle(s.ledger);
+    } catch (const std::exception& e) {
+        log::warn("the end of an attempt stays unwritten: it will look like a death", {{"error", e.what()}});
+    }
 }
 
 void Worker::poke() {

@@ -166,7 +166,8 @@ pipeline::TransformType limit_type() {
         "limit",
         "Keeps the first rows of a run.",
         {{"value", OptionKind::integer, true, "", "How many rows to keep.", {}}},
-        [](const Part& part) { return std::make_unique<Limit>(part); }};
+        [](const Part& part) { return std::make_unique<Limit>(part); },
+        true};
 }
 
 std::vector<pipeline::TransformType> types() {

@@ -76,6 +76,15 @@ public:
 
     bool paused(const std::string& pipeline) { return db_.pipeline(pipeline)->paused; }
 
+    void remove(const std::string& pipeline) { db_.pipeline(pipeline)->removed = true; }
+
+    // Rows of a chunk that lie somewhere; and they are gone.
+    pipeline::StagedChunk put_away(const std::string& name) {
+        return {.table = name, .size = 1, .rows = 1, .bytes = 1, .shape = "v"};
+    }
+
+    void lose(const pipeline::StagedChunk& rows) { db_.lost_tables.insert(rows.table); }
+
     // A staged generation of the output: one key that holds `content`.
     pipeline::Manifest stage(const run::Output& output, const std::string& content, bool with_payload) {
         pipeline::Manifest manifest;
@@ -186,6 +195,20 @@ public:
     bool paused(const std::string& pipeline) {
         return db_.exec("select paused from etl_pipelines where name = $1", {pipeline}).boolean(0, "paused");
     }
+
+    void remove(const std::string& pipeline) {
+        db_.exec("update etl_pipelines set removed = true where name = $1", {pipeline});
+    }
+
+    pipeline::StagedChunk put_away(const std::string& name) {
+        db_.exec("create schema if not exists headrace_staging");
+        db_.exec("create unlogged table if not exists headrace_staging." + name + " as select 1 as v");
+        const auto size = db_.exec("select pg_relation_size('headrace_staging." + name + "') as x").integer(0, "x");
+        return {.table = name, .size = static_cast<std::uint64_t>(size), .rows = 1, .bytes = 1, .shape = "v"};
+    }
+
+    // As after a crash of Postgres.
+    void lose(const pipeline::StagedChunk& rows) { db_.exec("truncate headrace_staging." + rows.table); }
 
     pipeline::Manifest stage(const run::Output& output, const std::string& content, bool with_payload) {
         const auto live = output.name.substr(6);  // without "redis:"

@@ -78,6 +78,16 @@ protected:
         );
     }
 
+    run::Chunk chunk(const run::Claim& claim, int number, const std::string& through) {
+        run::Chunk chunk{.number = number, .from = "0", .to = "100", .through = through, .counters = {}, .parts = {}};
+        chunk.counters.rows_read = 10 * static_cast<std::uint64_t>(number);
+        for (const auto& output : claim.outputs) {
+            const auto table = fmt::format("o{}_{}_{}", output.id, claim.attempt, number);
+            chunk.parts.push_back({output.id, s.put_away(table)});
+        }
+        return chunk;
+    }
+
     Stores s;
     run::WorkerIdentity worker = s.worker();
     std::string run_id;
@@ -321,6 +331,70 @@ TYPED_TEST(StoreContract, theOutboxIsSentOnceUnderTheRunsJobId) {
     const auto second = this->s.job_id(run);
     EXPECT_NE(second, first);
     EXPECT_EQ(this->s.queue().state(second), "waiting");
+}
+
+TYPED_TEST(StoreContract, aChunkIsAddedOnceAndOnlyByTheOwnerOfRunAndOutputs) {
+    const auto run = this->trigger();
+    const auto claim = this->claim(run);
+    EXPECT_TRUE(claim.chunks.empty());
+    const auto first = this->chunk(claim, 1, "10");
+    EXPECT_FALSE(this->ledger().add_chunk(run, contract::nobody, first));
+    EXPECT_FALSE(this->ledger().add_chunk(run, claim.attempt_id, this->chunk(claim, 2, "20"))) << "not the next one";
+    EXPECT_TRUE(this->ledger().add_chunk(run, claim.attempt_id, first));
+    EXPECT_TRUE(this->ledger().add_chunk(run, claim.attempt_id, first)) << "the answer may have been lost";
+    this->ledger().release(run, claim.attempt_id);
+    EXPECT_FALSE(this->ledger().add_chunk(run, claim.attempt_id, this->chunk(claim, 2, "20"))) << "handed back";
+    const auto heir = this->claim(run);
+    EXPECT_FALSE(this->ledger().add_chunk(run, claim.attempt_id, this->chunk(claim, 2, "20"))) << "a zombie";
+    ASSERT_EQ(heir.chunks.size(), 1u);
+    EXPECT_EQ(heir.chunks[0].number, 1);
+    EXPECT_EQ(heir.chunks[0].through, "10");
+    EXPECT_EQ(heir.chunks[0].to, "100");
+    EXPECT_EQ(heir.chunks[0].counters.rows_read, 10u);
+    ASSERT_EQ(heir.chunks[0].parts.size(), 1u);
+    EXPECT_EQ(heir.chunks[0].parts[0].output_id, claim.outputs[0].id);
+    EXPECT_EQ(heir.chunks[0].parts[0].rows.table, first.parts[0].rows.table);
+    EXPECT_FALSE(this->ledger().add_chunk(run, heir.attempt_id, first)) << "the first is there, by another attempt";
+    EXPECT_TRUE(this->ledger().add_chunk(run, heir.attempt_id, this->chunk(heir, 2, "20")));
+}
+
+TYPED_TEST(StoreContract, chunksWhoseRowsAreGoneAreForgotten) {
+    const auto run = this->trigger();
+    const auto claim = this->claim(run);
+    const auto chunk = this->chunk(claim, 1, "10");
+    ASSERT_TRUE(this->ledger().add_chunk(run, claim.attempt_id, chunk));
+    this->s.lose(chunk.parts[0].rows);
+    this->ledger().release(run, claim.attempt_id);
+    const auto again = this->claim(run);
+    EXPECT_TRUE(again.chunks.empty());
+    ASSERT_TRUE(this->ledger().add_chunk(run, again.attempt_id, this->chunk(again, 1, "10")));
+    EXPECT_EQ(this->end(run, again.attempt_id, ErrorKind::transient, "run.chunks").state, "queued");
+    this->s.pass(60'000);
+    EXPECT_TRUE(this->claim(run).chunks.empty()) << "they did not fit";
+}
+
+// What another run has decided since then is newer than what they hold.
+TYPED_TEST(StoreContract, aDecisionEndsTheChunksOfAllRunsOfThePipeline) {
+    const auto run = this->trigger();
+    const auto claim = this->claim(run);
+    ASSERT_TRUE(this->ledger().add_chunk(run, claim.attempt_id, this->chunk(claim, 1, "10")));
+    this->ledger().release(run, claim.attempt_id);
+    const auto other = this->trigger();
+    const auto others = this->claim(other);
+    EXPECT_TRUE(others.chunks.empty());
+    ASSERT_TRUE(this->ledger().add_chunk(other, others.attempt_id, this->chunk(others, 1, "10")));
+    this->decide(other, others, "1");
+    this->ledger().acknowledge(others.outputs[0].id, 1, other);
+    EXPECT_TRUE(this->claim(run).chunks.empty());
+}
+
+TYPED_TEST(StoreContract, F52_aRunOfARemovedPipelineIsNotDecided) {
+    const auto run = this->trigger();
+    const auto claim = this->claim(run);
+    this->s.remove("p");
+    EXPECT_EQ(this->decide(run, claim, "1"), run::Decision::cancelled);
+    EXPECT_EQ(this->end(run, claim.attempt_id, ErrorKind::cancelled, "run.cancelled").state, "cancelled");
+    EXPECT_EQ(this->s.state(run), "cancelled");
 }
 
 TYPED_TEST(StoreContract, aRunThatIsOverNeedsNoJob) {

@@ -152,6 +152,36 @@ TEST_F(ChangedMeanwhile, F52_PipelineEdited_RunKeepsItsVersion) {
     EXPECT_EQ(stack.get("cache:new"), "[{\"v\":7}]");
 }
 
+TEST(DeletedPipeline, F52_NothingIsPublished) {
+    Scene scene;
+    auto& stack = scene.stack;
+    support::write_slow_pipeline(stack, Scene::rows, 20);
+    const auto run_id = stack.trigger("t");
+    ASSERT_TRUE(stack.await([&] { return run_of(stack, "state", run_id) == "running"; })) << scene.worker->log();
+    std::filesystem::remove(stack.folder() + "/pipelines/t.yaml");
+    EXPECT_EQ(stack.await_final(run_id), "cancelled") << scene.worker->log();
+    EXPECT_EQ(run_of(stack, "reason", run_id), "cancelled by the removal of the pipeline");
+    EXPECT_EQ(support::look_at(stack.get("cache:t"), Scene::rows).version, 1);
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), "0");
+    EXPECT_THROW(stack.trigger("t"), Error);
+}
+
+// Nobody has told the attempt yet: the decision itself looks.
+TEST(DeletedPipeline, F52_TheDecisionSeesIt) {
+    Scene scene;
+    auto& stack = scene.stack;
+    scene.worker->terminate(seconds(10));
+    auto worker = stack.start_worker({{"HEADRACE_KILL_AT", "K8#6:stop"}});
+    const auto run_id = stack.trigger("t");
+    ASSERT_TRUE(worker->wait_until_stopped()) << worker->log();
+    stack.db().exec("update etl_pipelines set removed = true where name = 't'");
+    worker->resume();
+    EXPECT_EQ(stack.await_final(run_id), "cancelled") << worker->log();
+    EXPECT_EQ(run_of(stack, "reason", run_id), "cancelled by the removal of the pipeline");
+    EXPECT_EQ(support::look_at(stack.get("cache:t"), Scene::rows).version, 1);
+    EXPECT_EQ(stack.sql("select count(*) as x from out.history where v = 2"), "0");
+}
+
 TEST_F(ChangedMeanwhile, F53_CredentialChanged_RunKeepsWhatItRead) {
     auto& stack = scene.stack;
     const auto url = servers().clickhouse().url();

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <sstream>
 
 namespace headrace::sim {
 
@@ -42,7 +43,7 @@ void Checker::look_at_ends() {
         }
         succeeded_.insert(run.id);
         for (const auto& commit : db_.tables.commits) {
-            if (commit.run_id != run.id) {
+            if (commit.run_id != run.id || !commit.rows.empty()) {  // tables show what is decided
                 continue;
             }
             const auto shown = redis_.shown.find(commit.output_id);
@@ -117,6 +118,9 @@ std::string Checker::open_end() const {
         if (!output.published) {
             return fmt::format("output {} is decided and not published", output.id);
         }
+        if (output.manifest.keys.empty()) {
+            continue;
+        }
         const auto shown = redis_.shown.find(output.id);
         if (shown == redis_.shown.end() || !shown->second.live) {
             return fmt::format("output {} is not in Redis", output.id);
@@ -147,6 +151,9 @@ void Checker::judge_run(const RunRow& run, std::size_t outputs) {
     if (commits > 0 && run.state != "succeeded" && run.state != "superseded") {
         lost("it was decided");
     }
+    if (run.crash_count > looked_dead_) {
+        lost(fmt::format("{} deaths are counted, {} workers died", run.crash_count, looked_dead_));
+    }
     if (run.state == "succeeded") {
         if (commits < outputs) {
             lost(fmt::format("{} of its {} outputs are decided", commits, outputs));
@@ -172,7 +179,35 @@ void Checker::judge_run(const RunRow& run, std::size_t outputs) {
     }
 }
 
+// What a decision put into a table: each unit of the cursor once, in order, and none older than what was there.
+void Checker::judge_tables() {
+    std::map<std::pair<std::int64_t, int>, std::int64_t> newest;  // by output and unit
+    for (const auto& commit : db_.ever_decided) {
+        std::istringstream rows(commit.rows);
+        std::string word;
+        int wanted = 0;
+        while (rows >> word) {
+            const int unit = std::stoi(word);
+            const auto read_at = std::stoll(word.substr(word.find(':') + 1));
+            if (unit != ++wanted) {
+                add(unit < wanted ? "double" : "lost",
+                    fmt::format("{} decided the rows {} for output {}", commit.run_id, commit.rows, commit.output_id));
+                return;
+            }
+            auto& known = newest[{commit.output_id, unit}];
+            if (read_at < known && !failovers_) {
+                add("backwards", fmt::format("{} put older rows over newer ones: {}", commit.run_id, commit.rows));
+            }
+            known = read_at;
+        }
+        if (wanted != 0 && wanted != table_units) {
+            add("lost", fmt::format("{} decided {} of {} units", commit.run_id, wanted, table_units));
+        }
+    }
+}
+
 void Checker::judge(const std::map<std::string, std::size_t>& outputs) {
+    judge_tables();
     for (const auto& run : db_.tables.runs) {
         judge_run(run, outputs.at(run.pipeline));
     }

@@ -1,7 +1,7 @@
 // What must hold, seen from outside: it looks at the tables and the live keys, and knows nothing of how they came
 // about.
 //   lost       a run that ended otherwise than its faults allow, or succeeded before its rows were to be seen
-//   double     two decisions of one run for one output
+//   double     two decisions of one run for one output, or rows of a table twice
 //   torn       live keys of one output from different generations, or from one that nobody decided
 //   backwards  a reader sees an older generation than before
 //   stuck      something is open, unpublished or different in Redis long after the last fault
@@ -54,6 +54,7 @@ private:
     void look_at(std::int64_t output_id, const Shown& shown);
     void look_at_ends();
     void judge_run(const RunRow& run, std::size_t outputs);
+    void judge_tables();
 
     FakePostgres& db_;
     FakeRedis& redis_;

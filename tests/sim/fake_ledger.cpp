@@ -126,6 +126,7 @@ run::Claim FakeLedger::
             for (const auto& output : claim.outputs) {
                 db_.output(output.id)->owner = claim.attempt_id;
             }
+            claim.chunks = take_chunks(run_id);
         }
     }
     scene_.after(word(claim.outcome));
@@ -165,12 +166,20 @@ bool FakeLedger::decided(std::string_view run_id, std::string_view attempt_id, c
         output.published = one.manifest.keys.empty();
         output.decided_at = scene_.now();
         const CommitRow commit{
-            std::string(run_id), one.output_id, db_.tables.epoch, output.seq, std::string(attempt_id)};
+            std::string(run_id),
+            one.output_id,
+            db_.tables.epoch,
+            output.seq,
+            std::string(attempt_id),
+            one.manifest.schema_hash};
         db_.tables.commits.push_back(commit);
         db_.ever_decided.push_back(commit);
     }
     row->state = "committed";
     row->committed_at = scene_.now();
+    std::erase_if(db_.tables.chunks, [&](const ChunkRow& one) {
+        return one.run_id == run_id || (one.pipeline == row->pipeline && scene_.mutant() != Mutant::stale_chunks);
+    });
     return true;
 }
 
@@ -192,7 +201,8 @@ run::Decision FakeLedger::decide(
     if (!mine && scene_.mutant() != Mutant::no_fence) {
         return run::Decision::fenced;
     }
-    if (row != nullptr && row->cancel_requested) {
+    if (row != nullptr && (row->cancel_requested || db_.pipeline(row->pipeline)->removed)) {
+        db_.run(run_id)->cancel_requested = true;
         return run::Decision::cancelled;
     }
 
@@ -292,6 +302,9 @@ run::Ending FakeLedger::end_attempt(std::string_view run_id, std::string_view at
     run::Ending ending{.state = row != nullptr ? row->state : ""};
     if (row != nullptr && row->state == "running" && row->attempt_id == attempt_id) {
         const int tries = row->attempt - row->spared;
+        if (end.error.code() == "run.chunks") {
+            std::erase_if(db_.tables.chunks, [&](const ChunkRow& one) { return one.run_id == run_id; });
+        }
         if (row->cancel_requested || end.error.code() == "run.cancelled") {
             row->state = "cancelled";
         } else if (end.error.kind() == ErrorKind::transient && tries < db_.pipeline(row->pipeline)->max_attempts) {

@@ -11,12 +11,15 @@
 
 namespace headrace::sim {
 
+inline constexpr int table_units = 4;  // of the cursor that a run of tables reads; each but the last is a chunk
+
 struct PipelineRow {
     std::string name;
     bool queue_overlap = false;  // overlap: queue; otherwise skip
     bool paused = false;
     int max_attempts = 3;
     int death_limit = 3;
+    bool removed = false;
 };
 
 struct RunRow {
@@ -58,6 +61,14 @@ struct CommitRow {
     std::int64_t epoch = 0;
     std::int64_t seq = 0;
     std::string attempt_id;
+    std::string rows;  // of a table: what its chunks held (sim/worker)
+};
+
+struct ChunkRow {
+    std::string run_id;
+    std::string pipeline;
+    std::string attempt_id;
+    run::Chunk chunk;
 };
 
 struct OutboxRow {
@@ -75,6 +86,7 @@ struct Tables {
     std::vector<OutputRow> outputs;
     std::vector<CommitRow> commits;
     std::vector<OutboxRow> outbox;
+    std::vector<ChunkRow> chunks;
 };
 
 class FakePostgres {
@@ -85,6 +97,7 @@ public:
     std::set<std::int64_t> worker_locks;  // advisory: these workers live
     std::set<std::string> locked_runs;
     std::vector<CommitRow> ever_decided;  // what no failover forgets
+    std::set<std::string> lost_tables;    // staged chunks that are gone
     int server = 1;
 
     Scene& scene() { return scene_; }
@@ -144,6 +157,7 @@ public:
         Deadline deadline,
         const StopToken& stop
     ) override;
+    bool add_chunk(std::string_view run_id, std::string_view attempt_id, const run::Chunk& chunk) override;
     run::Verdict verdict(std::string_view run_id, std::string_view attempt_id) override;
     void acknowledge(std::int64_t output_id, std::int64_t seq, std::string_view run_id) override;
     bool abandon(std::string_view run_id) override;
@@ -171,6 +185,8 @@ public:
 private:
     void wait_for_lock(std::string_view run_id);
     bool decided(std::string_view run_id, std::string_view attempt_id, const run::Sealed& sealed);
+    bool added(std::string_view run_id, std::string_view attempt_id, const run::Chunk& chunk);
+    std::vector<run::Chunk> take_chunks(std::string_view run_id);
     run::Generation generation_of(const OutputRow& output) const;
     void queue_again(RunRow& run);
     bool dead(const RunRow& run) const;

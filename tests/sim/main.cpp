@@ -30,7 +30,7 @@ struct Twin {
     std::string_view kind;  // of the violation by which it must be caught
 };
 
-constexpr std::array<Twin, 12> mutants = {
+constexpr std::array<Twin, 15> mutants = {
     {{"no_fence", Mutant::no_fence, "double"},
      {"no_seq", Mutant::no_seq, "backwards"},
      {"torn_publish", Mutant::torn_publish, "torn"},
@@ -42,7 +42,10 @@ constexpr std::array<Twin, 12> mutants = {
      {"hasty_reaper", Mutant::hasty_reaper, "lost"},
      {"no_epoch", Mutant::no_epoch, "stuck"},
      {"no_resend", Mutant::no_resend, "stuck"},
-     {"no_heal", Mutant::no_heal, "stuck"}}};
+     {"no_heal", Mutant::no_heal, "stuck"},
+     {"zombie_chunk", Mutant::zombie_chunk, "double"},
+     {"stale_chunks", Mutant::stale_chunks, "backwards"},
+     {"lost_end", Mutant::lost_end, "lost"}}};
 
 struct Options {
     std::uint64_t seed = 0;

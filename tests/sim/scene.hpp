@@ -23,6 +23,9 @@ enum class Mutant {
     no_epoch,       // nobody notices that Postgres was replaced
     no_resend,      // a queued run whose job is lost is not sent again
     no_heal,        // outputs that Redis lost are not published again
+    zombie_chunk,   // a chunk is added without a look at who owns the run
+    stale_chunks,   // a decision leaves the chunks of other runs
+    lost_end,       // the end of an attempt that could not be written is forgotten
 };
 
 // What becomes of a COMMIT.

@@ -51,6 +51,9 @@ void Schedule::draw_installation() {
     for (std::uint64_t i = 0; i < pipelines; ++i) {
         const auto name = fmt::format("p{}", i);
         db_.tables.pipelines.push_back({.name = name, .queue_overlap = random.one_in(2)});
+        if (random.one_in(3)) {
+            shared_.tables.insert(name);
+        }
         const auto outputs = 1 + random.below(3);
         for (std::uint64_t k = 0; k < outputs; ++k) {
             shared_.outputs[name].push_back({fmt::format("o{}", k), random.one_in(2)});

@@ -1,5 +1,6 @@
 #include "sim/worker.hpp"
 
+#include "run/chunk_log.hpp"
 #include "run/lease_keeper.hpp"
 #include "run/sweep.hpp"
 
@@ -15,7 +16,7 @@ public:
     std::vector<run::OutputSpec> outputs() override {
         std::vector<run::OutputSpec> specs;
         for (const auto& output : shared_.outputs.at(head_.pipeline)) {
-            specs.push_back({output.name, "redis"});
+            specs.push_back({output.name, shared_.tables.contains(head_.pipeline) ? "postgres" : "redis"});
         }
         return specs;
     }
@@ -27,16 +28,22 @@ public:
         journal_.emplace(
             head_.run_id, head_.pipeline, claim.attempt_id, claim.attempt, claim.last_log_seq, shared_.redactor
         );
-        worker_.kept_.emplace(Worker::Kept{claim.attempt_id, StopSource()});
-        stop_ = worker_.kept_->stop.token();
+        lease_ = std::make_shared<Worker::Kept>(Worker::Kept{claim.attempt_id, StopSource()});
+        worker_.kept_.push_back(lease_);
+        stop_ = lease_->stop.token();
         return *journal_;
     }
+
+    std::shared_ptr<const void> lease() const override { return lease_; }
 
     StopToken stop() const override { return stop_; }
 
     Deadline deadline() const override { return Deadline::never(); }
 
     run::Sealed stage() override {
+        if (shared_.tables.contains(head_.pipeline)) {
+            return stage_tables();
+        }
         auto& world = shared_.world;
         run::Sealed sealed;
         sealed.proof = "simulated";
@@ -73,7 +80,6 @@ public:
     }
 
     void settle(bool keep) noexcept override {
-        worker_.kept_.reset();
         if (keep) {
             return;
         }
@@ -94,6 +100,44 @@ private:
     void work(std::int64_t ms) {
         shared_.world.wait(ms);
         stop_.throw_if_stopped();
+    }
+
+    // One unit of the cursor after the other, behind the chunks of earlier attempts. A unit is read as it is at that
+    // moment: "3:1000345", its number and the time.
+    run::Sealed stage_tables() {
+        auto& world = shared_.world;
+        run::ChunkLog chunks(worker_.ledger_, head_.run_id, claim_.attempt_id, claim_.chunks.size());
+        std::string rows;
+        int unit = 1;
+        for (const auto& chunk : claim_.chunks) {
+            rows += chunk.parts.front().rows.table + " ";
+            unit = std::stoi(chunk.through) + 1;
+        }
+        for (; unit <= table_units; ++unit) {
+            work(static_cast<std::int64_t>(world.random.below(800)));
+            if (shared_.sources_fail && world.random.one_in(10)) {
+                fail();
+            }
+            const auto read = std::to_string(unit) + ":" + std::to_string(world.now());
+            rows += read + " ";
+            if (unit == table_units) {
+                break;
+            }
+            run::Chunk chunk;
+            chunk.through = std::to_string(unit);
+            for (const auto& output : claim_.outputs) {
+                chunk.parts.push_back({output.id, {.table = read, .shape = {}}});
+            }
+            chunks.add(chunk);
+        }
+        journal_->begin("commit");
+        run::Sealed sealed;
+        for (const auto& output : claim_.outputs) {
+            pipeline::Manifest manifest;
+            manifest.schema_hash = rows;
+            sealed.outputs.push_back({output.id, std::move(manifest)});
+        }
+        return sealed;
     }
 
     void fail() {
@@ -123,6 +167,7 @@ private:
     run::Claim claim_;
     pipeline::Definition definition_;
     std::optional<run::Journal> journal_;
+    std::shared_ptr<Worker::Kept> lease_;
     StopToken stop_;
     std::vector<std::string> staged_;
 };
@@ -141,8 +186,18 @@ Worker::Worker(Shared& shared, int number)
 
 void Worker::start(bool sweeps) {
     shared_.world.start(&process, [this] { take_deliveries(); });
-    if (sweeps) {
-        shared_.world.start(&process, [this] { sweep(); });
+    shared_.world.start(&process, [this, sweeps] { sweeps ? sweep() : settle(); });
+}
+
+// What every worker's sweep does first; few schedules need more than one whole one.
+void Worker::settle() {
+    for (;;) {
+        try {
+            owed_.settle(impatient_);
+        } catch (const std::exception&) {
+            // at the next round
+        }
+        shared_.world.wait(sweep_ms);
     }
 }
 
@@ -181,7 +236,9 @@ void Worker::handle(const Job& job) {
         .job_timestamp = job.run_id.empty() ? job.timestamp : 0,
         .run_id = job.run_id,
         .pipeline = job.pipeline};
-    const run::Hands hands{ledger_, outputs_, identity_, run::milliseconds(lease_ms)};
+    run::OwedEnds forgotten;
+    auto& owed = shared_.world.mutant() == Mutant::lost_end ? forgotten : owed_;
+    const run::Hands hands{ledger_, outputs_, owed, identity_, run::milliseconds(lease_ms)};
     const auto done = run::run_course(hands, delivery, [this](const run::RunHead& head) {
         run_id = head.run_id;
         return std::make_unique<SimWork>(*this, head);
@@ -196,6 +253,7 @@ void Worker::sweep() {
         impatient_,
         sweep_outputs_,
         run_queue_,
+        owed_,
         run::milliseconds(sweep_ms),
         [](const std::string&, const std::string&, bool) {}
     );
@@ -209,16 +267,17 @@ void Worker::sweep() {
 void Worker::keep() {
     shared_.db.worker_locks.insert(process.number);
     const bool queue_lost = job_ && job_->token > 0 && !shared_.queue.renew(job_->id, job_->token, queue_lock_ms);
-    if (!kept_) {
-        return;
-    }
-    const auto kept = shared_.db.renew({kept_->attempt_id}, lease_ms);
-    if (kept.cancelled.contains(kept_->attempt_id)) {
-        kept_->stop.request_stop(std::string(run::stop_cancelled));
-    } else if (!kept.alive.contains(kept_->attempt_id) || queue_lost) {
-        kept_->stop.request_stop(std::string(run::stop_lease_lost));
-    } else if (shutting_down) {
-        kept_->stop.request_stop(std::string(run::stop_shutdown));
+    std::erase_if(kept_, [](const auto& one) { return one.expired(); });
+    for (const auto& one : kept_) {
+        const auto kept = one.lock();
+        const auto renewed = shared_.db.renew({kept->attempt_id}, lease_ms);
+        if (renewed.cancelled.contains(kept->attempt_id)) {
+            kept->stop.request_stop(std::string(run::stop_cancelled));
+        } else if (!renewed.alive.contains(kept->attempt_id) || queue_lost) {
+            kept->stop.request_stop(std::string(run::stop_lease_lost));
+        } else if (shutting_down) {
+            kept->stop.request_stop(std::string(run::stop_shutdown));
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Shared {
     FakeQueue& queue;
     Checker& checker;
     std::map<std::string, std::vector<OutputPlan>> outputs = {};  // by pipeline
+    std::set<std::string> tables = {};                            // pipelines whose outputs are tables, read in chunks
     std::vector<Job> extra = {};                                  // deliveries beside the queue's own
     bool sources_fail = false;
     std::shared_ptr<Redactor> redactor = std::make_shared<Redactor>();
@@ -62,6 +64,7 @@ private:
 
     void take_deliveries();
     void sweep();
+    void settle();
     void handle(const Job& job);
 
     Shared& shared_;
@@ -72,7 +75,8 @@ private:
     FakeRunQueue run_queue_;
     run::WorkerIdentity identity_;
     std::optional<Job> job_;
-    std::optional<Kept> kept_;
+    std::vector<std::weak_ptr<Kept>> kept_;  // leases of the run at hand, and of those whose end is owed
+    run::OwedEnds owed_;
 };
 
 }  // namespace headrace::sim

@@ -63,45 +63,46 @@ public:
         make_staging_schema(*db_);
         plan_ = make_plan(spec_, schema, inspect(*db_, spec_));
         explain();
-        // The decision's COMMIT is synchronous, and the log is one: with it the load is on disk too.
-        db_->script("begin; set local synchronous_commit = off; set local client_min_messages = error");
-        for (const auto& statement : create_statements(plan_, table_)) {
-            db_->exec(statement);
-        }
-        db_->exec(copy_statement(plan_, table_));
-        encoder_.emplace(plan_.copy, [this](std::string_view bytes) {
-            db_->put_copy(bytes, context_.deadline);
-            HEADRACE_POINT("K9");
-        });
+        take_over(context.chunks);
+        begin_load();
     }
 
     void stage(const data::Batch& batch) override {
         encoder_->write(batch);
         rows_ += batch.rows();
-        bytes_ = encoder_->bytes();
+        bytes_ = chunk_bytes() + encoder_->bytes();
         HEADRACE_POINT("K6");
     }
 
+    pipeline::StagedChunk close_chunk() override {
+        end_load();
+        const auto size = size_of(table_);
+        db_->exec("commit");
+        chunks_.push_back({table_, size, rows_, encoder_->bytes(), shape()});
+        table_ =
+            fmt::format("{}_c{}", postgres::staging_name(context_.output_id, context_.attempt_id), chunks_.size() + 1);
+        rows_ = 0;
+        begin_load();
+        return chunks_.back();
+    }
+
     Manifest seal() override {
-        encoder_->finish();
-        bytes_ = encoder_->bytes();
-        const auto taken = db_->end_copy(context_.deadline);
-        HEADRACE_POINT("K7");
-        if (taken != rows_) {
-            throw Error(
-                ErrorKind::transient,
-                "postgres.query",
-                fmt::format("Postgres took {} of {} rows into the staging table", taken, rows_)
-            );
+        end_load();
+        bytes_ = chunk_bytes() + encoder_->bytes();
+        Staged staged;
+        for (const auto& chunk : chunks_) {
+            staged.chunks.push_back(chunk.table);
+        }
+        if (!chunks_.empty()) {
+            gather();
         }
         build_keys();
-        const auto size = db_->exec("select pg_relation_size(to_regclass($1)) as size", {qualified_staging()});
-        const Staged staged{
-            .table = table_, .size = static_cast<std::uint64_t>(size.integer(0, "size")), .rows = rows_};
+        staged.table = table_;
+        staged.size = size_of(table_);
+        staged.rows = rows_;
         sealed_ = true;
         db_->exec("commit");
         db_.reset();
-        warn_about_repairs();
         HEADRACE_POINT("K8");
         Manifest manifest;
         manifest.rows = rows_;
@@ -131,7 +132,102 @@ public:
     std::uint64_t bytes_staged() const override { return bytes_; }
 
 private:
-    std::string qualified_staging() const { return postgres::qualified_name(postgres::staging_schema, table_); }
+    static std::string qualified(const std::string& table) {
+        return postgres::qualified_name(postgres::staging_schema, table);
+    }
+
+    std::string qualified_staging() const { return qualified(table_); }
+
+    std::uint64_t size_of(const std::string& table) {
+        return static_cast<std::uint64_t>(
+            db_->exec("select pg_relation_size(to_regclass($1)) as size", {qualified(table)}).integer(0, "size")
+        );
+    }
+
+    // A load is one transaction of its own. The decision's COMMIT (and that of the chunk ledger) is synchronous, and
+    // the log is one: with it the load is on disk too.
+    void begin_load() {
+        db_->script("begin; set local synchronous_commit = off; set local client_min_messages = error");
+        for (const auto& statement : create_statements(plan_, table_)) {
+            db_->exec(statement);
+        }
+        db_->exec(copy_statement(plan_, table_));
+        encoder_.emplace(plan_.copy, [this](std::string_view bytes) {
+            db_->put_copy(bytes, context_.deadline);
+            HEADRACE_POINT("K9");
+        });
+    }
+
+    void end_load() {
+        encoder_->finish();
+        const auto taken = db_->end_copy(context_.deadline);
+        HEADRACE_POINT("K7");
+        if (taken != rows_) {
+            throw Error(
+                ErrorKind::transient,
+                "postgres.query",
+                fmt::format("Postgres took {} of {} rows into the staging table", taken, rows_)
+            );
+        }
+        warn_about_repairs();
+    }
+
+    std::uint64_t chunk_bytes() const {
+        std::uint64_t bytes = 0;
+        for (const auto& chunk : chunks_) {
+            bytes += chunk.bytes;
+        }
+        return bytes;
+    }
+
+    std::string shape() const {
+        std::string out;
+        for (const auto& column : plan_.columns) {
+            out += fmt::format("{} {},", column.name, column.sql_type);
+        }
+        return out;
+    }
+
+    // What an earlier attempt staged can only be used for columns that are still the same.
+    void take_over(const std::vector<pipeline::StagedChunk>& chunks) {
+        for (const auto& chunk : chunks) {
+            if (chunk.shape != shape()) {
+                throw Error(
+                    ErrorKind::transient,
+                    "run.chunks",
+                    fmt::format("the columns of {} are no longer those that were staged", spec_.name())
+                );
+            }
+        }
+        chunks_ = chunks;
+    }
+
+    // One table of all chunks and the rest, in this order: of rows that share a key the last one counts. A scan must
+    // not begin where another one was left (synchronize_seqscans).
+    void gather() {
+        const auto rest = table_;
+        table_ = postgres::staging_name(context_.output_id, context_.attempt_id) + "_all";
+        db_->exec("set local synchronize_seqscans = off");
+        for (const auto& statement : create_statements(plan_, table_)) {
+            db_->exec(statement);
+        }
+        auto parts = chunks_;
+        parts.push_back({.table = rest, .rows = rows_});
+        rows_ = 0;
+        for (const auto& part : parts) {
+            const auto rows =
+                db_->exec_until(context_.deadline, gather_statement(plan_, part.table, table_)).affected();
+            if (rows != part.rows) {
+                throw Error(
+                    ErrorKind::transient,
+                    "run.chunks",
+                    fmt::format("{} of {} rows are in the staged part {}", rows, part.rows, part.table)
+                );
+            }
+            rows_ += rows;
+        }
+        db_->exec("drop table " + qualified(rest));
+    }
 
     // What will happen to the table and is not plain from the definition.
     void explain() {
@@ -200,12 +296,13 @@ private:
     Spec spec_;
     pipeline::SinkContext context_;
     std::string schema_hash_;
-    std::string table_;  // in the staging schema
+    std::string table_;                          // in the staging schema
+    std::vector<pipeline::StagedChunk> chunks_;  // of earlier attempts and of this one
     Plan plan_;
     std::optional<Connection> db_;
     std::optional<CopyEncoder> encoder_;
     bool sealed_ = false;
-    std::uint64_t rows_ = 0;
+    std::uint64_t rows_ = 0;  // in table_
     std::atomic<std::uint64_t> bytes_{0};
 };
 
@@ -239,6 +336,7 @@ pipeline::SinkType type(postgres::ConnectOptions db) {
             [](const Part& part) {
                 return part.options.get("mode") != "replace" && !part.options.get_list("key").empty();
             },
+        .keeps_chunks = true,
     };
 }
 

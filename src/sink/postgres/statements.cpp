@@ -315,6 +315,12 @@ std::string copy_statement(const Plan& plan, const std::string& table) {
     return fmt::format("copy {} ({}) from stdin (format binary, freeze)", staging(table), plan.column_list());
 }
 
+std::string gather_statement(const Plan& plan, const std::string& from, const std::string& into) {
+    return fmt::format(
+        "insert into {} ({}) select {} from {}", staging(into), plan.column_list(), plan.column_list(), staging(from)
+    );
+}
+
 std::vector<std::string> key_statements(const Plan& plan, const std::string& table) {
     auto statements = index_statements(plan, table);
     if (plan.spec.key.empty() || statements.empty()) {
@@ -337,17 +343,17 @@ std::vector<std::string> key_statements(const Plan& plan, const std::string& tab
 }
 
 std::vector<std::string> decision_statements(const Plan& plan, const Staged& staged) {
-    switch (plan.landing) {
-        case Landing::create:
-            return landing_create(plan, staged);
-        case Landing::swap:
-            return landing_swap(plan, staged);
-        case Landing::rewrite:
-        case Landing::append:
-        case Landing::merge:
-            return landing_insert(plan, staged);
+    auto statements = plan.landing == Landing::create ? landing_create(plan, staged)
+                      : plan.landing == Landing::swap ? landing_swap(plan, staged)
+                                                      : landing_insert(plan, staged);
+    if (!staged.chunks.empty()) {
+        std::string tables;
+        for (const auto& chunk : staged.chunks) {
+            tables += (tables.empty() ? "" : ", ") + staging(chunk);
+        }
+        statements.push_back("drop table if exists " + tables);
     }
-    return {};
+    return statements;
 }
 
 }  // namespace headrace::sink::postgres_sink

@@ -10,16 +10,20 @@
 namespace headrace::sink::postgres_sink {
 
 // A staged result: table in the staging schema, its size on disk when it was sealed (0 after a crash of Postgres,
-// because an unlogged table comes back empty), rows.
+// because an unlogged table comes back empty), rows; and tables of chunks that it was made from.
 struct Staged {
     std::string table;
     std::uint64_t size = 0;
     std::uint64_t rows = 0;
+    std::vector<std::string> chunks = {};
 };
 
 // Makes the staging table; in one transaction with the COPY (FREEZE).
 std::vector<std::string> create_statements(const Plan& plan, const std::string& table);
 std::string copy_statement(const Plan& plan, const std::string& table);
+
+// All rows of one staging table behind those of another.
+std::string gather_statement(const Plan& plan, const std::string& from, const std::string& into);
 
 // After the COPY, in its transaction: keys and indexes. Of rows that share a key the last one stays; how many went is
 // then in the setting `headrace.repeated`.

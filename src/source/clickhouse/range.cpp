@@ -61,17 +61,18 @@ std::string largest_sql(std::string_view query, const CursorRange& range, int se
 }
 
 std::string range_sql(std::string_view query, const CursorRange& range, int server_major) {
-    const auto from = literal(range.kind, range.from, false, server_major);
+    const auto from = literal(range.kind, range.from, range.behind_from, server_major);
     const auto to = literal(range.kind, range.to.value_or(range.from), true, server_major);
     if (pipeline::cursor_words(query).from) {
         return pipeline::bind_cursor(query, from, to);
     }
     return fmt::format(
-        "SELECT * FROM (\n{1}\n) WHERE {0} >= {2} AND {0} <= {3} ORDER BY {0}",
+        "SELECT * FROM (\n{1}\n) WHERE {0} {4} {2} AND {0} <= {3} ORDER BY {0}",
         quoted(range.column, '`'),
         query,
         from,
-        to
+        to,
+        range.behind_from ? ">" : ">="
     );
 }
 

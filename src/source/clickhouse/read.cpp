@@ -90,6 +90,9 @@ public:
     void connect(const pipeline::SourceContext& context) override;
     void restrict(pipeline::CursorRange& range) override;
     data::Schema query() override;
+
+    bool in_order() const override { return in_order_; }
+
     bool next(data::Batch& batch) override;
     pipeline::Completeness completeness() const override;
 
@@ -130,7 +133,8 @@ private:
     std::string query_id_;  // of the try that runs
     int tries_ = 0;
     bool running_ = false;  // sent and not known to have ended
-    bool over_ = false;     // the end was seen and proven
+    bool in_order_ = false;
+    bool over_ = false;  // the end was seen and proven
 
     data::Schema schema_;
     data::Batch block_;  // decoded, handed out from handed_ on
@@ -206,6 +210,7 @@ void ClickHouseSource::restrict(pipeline::CursorRange& range) {
         const auto found = largest(range);
         range.to = found.empty() ? range.from : found;
     }
+    in_order_ = !pipeline::cursor_words(config_.query).from;  // then range_sql sorts; the user's own order is unknown
     config_.query = range_sql(config_.query, range, major_);
 }
 

@@ -35,6 +35,9 @@ TEST(IncrementalOptions, AreRead) {
         60'000'000
     );
     EXPECT_EQ(parse_incremental("{ cursor: id, start: 0, lag: 50 }", merge).definition.incremental->lag, 50);
+    EXPECT_EQ(parse_incremental("{ cursor: id, start: 0 }", merge).definition.incremental->chunk_rows, 500'000u);
+    const auto small = parse_incremental("{ cursor: id, start: 0, chunk_rows: 70 }", merge);
+    EXPECT_EQ(small.definition.incremental->chunk_rows, 70u);
     EXPECT_EQ(
         first_problem(
             parse_incremental("{ cursor: id, start: 0 }", "{ type: postgres, table: t, mode: append, key: id }")

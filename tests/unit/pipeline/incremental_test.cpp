@@ -112,5 +112,34 @@ TEST(Incremental, TheTrackerHoldsTheLargestAndRefusesWhatIsOutside) {
     EXPECT_EQ(large.largest(), "18446744073709551615");
 }
 
+TEST(Incremental, BehindAValueOnlyLargerOnesMayCome) {
+    CursorTracker tracker({"id", CursorKind::integer, "5", "20"});
+    tracker.go_behind("9");
+    EXPECT_EQ(tracker.largest(), "9");
+    data::Column column(data::Kind::int64);
+    column.add_int64(10);
+    EXPECT_EQ(problem_of(tracker, column), "");
+    EXPECT_EQ(tracker.largest(), "10");
+    column.add_int64(9);
+    EXPECT_EQ(problem_of(tracker, column), "source.cursor: row 2: `id` is 9, outside of what was asked for, 9 to 20");
+}
+
+TEST(Incremental, TheLastValueBeginsWhereItsRowsBegin) {
+    data::Column numbers(data::Kind::uint64);
+    data::Column texts(data::Kind::string);
+    for (const int value : {1, 2, 2, 7, 7, 7}) {
+        numbers.add_uint64(static_cast<std::uint64_t>(value));
+        texts.add_text(std::to_string(value));
+    }
+    EXPECT_EQ(begin_of_last_value(numbers), 3u);
+    EXPECT_EQ(begin_of_last_value(texts), 3u);
+    numbers.add_null();
+    EXPECT_EQ(begin_of_last_value(numbers), 6u);
+    numbers.clear();
+    numbers.add_uint64(7);
+    numbers.add_uint64(7);
+    EXPECT_EQ(begin_of_last_value(numbers), 0u);
+}
+
 }  // namespace
 }  // namespace headrace::pipeline
