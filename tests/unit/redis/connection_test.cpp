@@ -220,7 +220,7 @@ TEST(Script, AForgottenCallBecomesAnEval) {
     append_argument(call, "*1\r\n$7\r\nEVALSHA");
     EXPECT_EQ(
         as_eval(call, script),
-        "*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$3\r\nkey\r\n$17\r\n*1\r\n$7\r\nEVALSHA\r\n"
+        "*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$3\r\nkey\r\n$15\r\n*1\r\n$7\r\nEVALSHA\r\n"
     );
     EXPECT_EQ(code_of([&] { as_eval(call, Script("other", 1, "return 2")); }), "internal.bug");
 }
