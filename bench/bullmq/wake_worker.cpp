@@ -11,7 +11,9 @@
 
 namespace bull = headrace::bullmq;
 
-int main(int argc, char** argv) try {
+namespace {
+
+int run(int argc, char** argv) {
     int port = 6379;
     std::string queue = "wake";
     CLI::App app("Tells when its jobs began");
@@ -32,7 +34,15 @@ int main(int argc, char** argv) try {
     int signal = 0;
     sigwait(&ends, &signal);
     return worker.stop(bull::Millis(1'000)) ? 0 : 1;
-} catch (const std::exception& error) {
-    std::cerr << "worker: " << error.what() << '\n';
-    return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& error) {
+        std::cerr << "worker: " << error.what() << '\n';
+        return 1;
+    }
 }
