@@ -26,7 +26,9 @@ int run(int argc, char** argv) {
     sigaddset(&ends, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &ends, nullptr);
     const auto redis = headrace::redis::parse_redis_url("redis://127.0.0.1:" + std::to_string(port));
-    bull::Worker worker(redis, queue, {.concurrency = 10}, [](bull::Job&, bull::JobContext&) {
+    bull::WorkerOptions options;
+    options.concurrency = 10;
+    bull::Worker worker(redis, queue, options, [](bull::Job&, bull::JobContext&) {
         const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
         return bull::ProcessResult::completed(std::to_string(now));
     });
