@@ -1,7 +1,8 @@
 // The floor of a BullMQ client: one connection, `depth` calls of BullMQ's own scripts in flight, no job is decoded or
 // run.
-//   bullmq_floor --port P --queue Q --mode add|drain --n N --depth D
+//   bullmq_floor --port P --queue Q --mode add|drain|wake --n N --depth D
 // Prints one line of JSON: {"seconds": …, "cpuSeconds": …}. All but what differs from call to call is written once.
+// wake: waits in BZPOPMIN, fetches, and finishes each of n jobs with the time at which it had it (producer.cpp).
 #include "base/embedded.hpp"
 #include "bullmq/msgpack.hpp"
 #include "redis/resp.hpp"
@@ -65,7 +66,15 @@ public:
 
     ~Floor() { redisFree(redis_); }
 
-    void run() { settings_.mode == "add" ? add() : drain(); }
+    void run() {
+        if (settings_.mode == "add") {
+            add();
+        } else if (settings_.mode == "drain") {
+            drain();
+        } else {
+            wake();
+        }
+    }
 
     void prepare() {
         if (settings_.mode == "add") {
@@ -194,8 +203,27 @@ private:
             asked.pop_front();
             auto reply = receive();
             if (reply->type == REDIS_REPLY_ARRAY && reply->element[0]->type == REDIS_REPLY_ARRAY) {
-                finish(std::string_view(reply->element[1]->str, reply->element[1]->len), finish_options[slot]);
+                finish(
+                    std::string_view(reply->element[1]->str, reply->element[1]->len), "1", true, finish_options[slot]
+                );
                 asked.push_back(slot);
+            }
+        }
+    }
+
+    void wake() {
+        const std::string token = "9f1c2d3e-0000-4000-8000-00000000f100:0";
+        const auto options = packed_finish(token);
+        const std::string marker = base_ + "marker";
+        for (long done = 0; done < settings_.n;) {
+            Reply(static_cast<redisReply*>(redisCommand(redis_, "BZPOPMIN %s 5", marker.c_str())), freeReplyObject);
+            fetch(token);
+            const auto reply = receive();
+            if (reply->type == REDIS_REPLY_ARRAY && reply->element[0]->type == REDIS_REPLY_ARRAY) {
+                const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+                finish({reply->element[1]->str, reply->element[1]->len}, std::to_string(now), false, options);
+                receive();
+                ++done;
             }
         }
     }
@@ -226,7 +254,7 @@ private:
         return options.take();
     }
 
-    void finish(std::string_view id, const std::string& options) {
+    void finish(std::string_view id, std::string_view value, bool fetch_next, const std::string& options) {
         call_ = finish_head_;
         append_argument(call_, base_ + std::string(id));
         append_argument(call_, base_ + "metrics:completed");
@@ -234,9 +262,9 @@ private:
         append_argument(call_, id);
         append_argument(call_, now_ms());
         append_argument(call_, "returnvalue");
-        append_argument(call_, "1");
+        append_argument(call_, value);
         append_argument(call_, "completed");
-        append_argument(call_, "1");
+        append_argument(call_, fetch_next ? "1" : "0");
         append_argument(call_, base_);
         append_argument(call_, options);
         append_argument(call_, "");
@@ -254,7 +282,7 @@ int run(int argc, char** argv) {
     CLI::App app("The floor of a BullMQ client");
     app.add_option("--port", settings.port);
     app.add_option("--queue", settings.queue);
-    app.add_option("--mode", settings.mode)->check(CLI::IsMember({"add", "drain"}));
+    app.add_option("--mode", settings.mode)->check(CLI::IsMember({"add", "drain", "wake"}));
     app.add_option("--n", settings.n);
     app.add_option("--depth", settings.depth);
     CLI11_PARSE(app, argc, argv);

@@ -1,6 +1,7 @@
 // Our producer, as bench/bullmq/run.mjs asks for it: bullmq_producer --port P --queue Q --mode seq|inflight|bulk --n N
-// Prints one line of JSON: {"seconds": …, "cpuSeconds": …}. --mode wake: from the answer to an add to the news that the
-// job is completed, in ms, median and worst of n: how fast whatever worker waits at the queue is.
+// Prints one line of JSON: {"seconds": …, "cpuSeconds": …}. --mode wake: how fast whatever worker waits at the queue
+// is; in ms, medians of n: from the return of an add to the start of the processor (which returns the time at which it
+// started, in ns of the clock that all programs of a machine share), and to the news that the job is completed.
 #include "bullmq/add_stream.hpp"
 #include "bullmq/queue.hpp"
 #include "redis/connection.hpp"
@@ -27,18 +28,23 @@ double cpu_seconds() {
     return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+double milliseconds(std::chrono::steady_clock::duration span) {
+    return std::chrono::duration<double, std::milli>(span).count();
+}
+
 // The worker has to be idle at each add: XREAD with nothing to come is the pause between them.
 int wake(const headrace::redis::Options& redis, bull::Queue& queue, long n) {
+    using Clock = std::chrono::steady_clock;
     auto events = headrace::redis::Connection::connect(redis, {});
     const auto key = queue.keys().events;
-    auto last = events.command({"XREVRANGE", key, "+", "-", "COUNT", "1"}).at(0).at(0).str();
-    std::vector<double> times;
+    std::vector<double> starts;
+    std::vector<double> ends;
     for (long i = 0; i < n; ++i) {
         while (!events.command({"XREAD", "BLOCK", "30", "STREAMS", key, "$"}).is_nil()) {
         }
-        last = events.command({"XREVRANGE", key, "+", "-", "COUNT", "1"}).at(0).at(0).str();
-        queue.add("job", "{}");
-        const auto start = std::chrono::steady_clock::now();
+        auto last = events.command({"XREVRANGE", key, "+", "-", "COUNT", "1"}).at(0).at(0).str();
+        const auto id = queue.add("job", "{}");
+        const auto added = Clock::now();
         for (bool done = false; !done;) {
             const auto news = events.command({"XREAD", "BLOCK", "5000", "STREAMS", key, last});
             for (const auto& entry : news.at(0).at(1).elements()) {
@@ -46,10 +52,15 @@ int wake(const headrace::redis::Options& redis, bull::Queue& queue, long n) {
                 done = done || entry.at(1).at(1).str() == "completed";
             }
         }
-        times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+        ends.push_back(milliseconds(Clock::now() - added));
+        const auto started = std::stoll(queue.job(id).value().return_value);
+        starts.push_back(milliseconds(Clock::duration(started) - added.time_since_epoch()));
     }
-    std::sort(times.begin(), times.end());
-    std::cout << R"({"median":)" << times[times.size() / 2] << R"(,"worst":)" << times.back() << "}\n";
+    std::sort(starts.begin(), starts.end());
+    std::sort(ends.begin(), ends.end());
+    const auto middle = static_cast<std::size_t>(n / 2);
+    std::cout << R"({"start":)" << starts[middle] << R"(,"worstStart":)" << starts.back() << R"(,"end":)"
+              << ends[middle] << "}\n";
     return 0;
 }
 

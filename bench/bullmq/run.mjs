@@ -1,5 +1,5 @@
 // BullMQ in C++, npm bullmq and the floor (the same scripts, nothing around them), all in one run on the same Redis.
-//   node bench/bullmq/run.mjs [--jobs 50000] [--repeat 5] [--only drain,add,idle,delay] [--build build/release]
+//   node bench/bullmq/run.mjs [--jobs 50000] [--repeat 5] [--only drain,add,idle,wake,delay] [--build build/release]
 //                             [--worker 'any --port {port} --queue {queue} --concurrency {concurrency}'] [--out FILE]
 // The client has core 0, Redis core 1. Workers are watched from outside: by Redis and /proc. Medians; jobs per second
 // between the first and the last `finishedOn`, the first tenth left out.
@@ -19,9 +19,10 @@ const { Queue } = require('bullmq');
 const { Redis } = require('ioredis');
 const { values: options } = parseArgs({ options: {
   jobs: { type: 'string', default: '50000' }, repeat: { type: 'string', default: '5' }, build: { type: 'string', default: 'build/release' },
-  only: { type: 'string', default: 'drain,add,idle,delay' }, concurrency: { type: 'string', default: '1,10,100' },
+  only: { type: 'string', default: 'drain,add,idle,wake,delay' }, concurrency: { type: 'string', default: '1,10,100' },
   sides: { type: 'string', default: 'floor,cpp,node' }, worker: { type: 'string' }, out: { type: 'string' },
 } });
+const bench = (name) => resolve(options.build, `bench/bullmq/bullmq_${name}`);
 const jobs = Number(options.jobs), repeat = Number(options.repeat);
 const here = dirname(fileURLToPath(import.meta.url));
 const data = { userId: 12345, kind: 'extract', path: 's3://bucket/some/object/key.json', n: 42 };
@@ -88,7 +89,7 @@ async function drain(side, concurrency, n) {
     const redisCpu = cpuOf(server.process.pid);
     const result = {};
     if (side === 'floor') {
-      const floor = JSON.parse(execFileSync('taskset', ['-c', '0', resolve(options.build, 'bench/bullmq/bullmq_floor'), '--port', server.port, '--queue', 'drain', '--n', n, '--depth', concurrency], { encoding: 'utf8' }));
+      const floor = JSON.parse(execFileSync('taskset', ['-c', '0', bench('floor'), '--port', server.port, '--queue', 'drain', '--n', n, '--depth', concurrency], { encoding: 'utf8' }));
       result.cpu = floor.cpuSeconds / n * 1e6;
     } else {
       const child = startWorker(side, server.port, 'drain', concurrency);
@@ -118,8 +119,8 @@ async function add(side, mode, n) {
   const server = await Server.start();
   try {
     const line = side === 'node' ? [process.execPath, join(here, 'node-producer.mjs'), server.port, 'add', mode, n]
-      : side === 'cpp' ? [resolve(options.build, 'bench/bullmq/bullmq_producer'), '--port', server.port, '--queue', 'add', '--mode', mode, '--n', n]
-        : [resolve(options.build, 'bench/bullmq/bullmq_floor'), '--port', server.port, '--queue', 'add', '--mode', 'add', '--n', n, '--depth', { seq: 1, inflight: 100, bulk: 1000 }[mode]];
+      : side === 'cpp' ? [bench('producer'), '--port', server.port, '--queue', 'add', '--mode', mode, '--n', n]
+        : [bench('floor'), '--port', server.port, '--queue', 'add', '--mode', 'add', '--n', n, '--depth', { seq: 1, inflight: 100, bulk: 1000 }[mode]];
     const { seconds, cpuSeconds } = JSON.parse(execFileSync('taskset', ['-c', '0', ...line.map(String)], { encoding: 'utf8' }).trim().split('\n').pop());
     return { speed: n / seconds, cpu: cpuSeconds / n * 1e6 };
   } finally {
@@ -127,7 +128,7 @@ async function add(side, mode, n) {
   }
 }
 
-// --- an idle worker: start, rest, wake-up (producer.cpp says how that is measured)
+// --- an idle worker: start, rest
 async function idle(side) {
   const server = await Server.start();
   try {
@@ -141,14 +142,33 @@ async function idle(side) {
     const rss = memoryOf(child.pid, 'VmRSS'), cpu = cpuOf(child.pid);
     await wait(3000);
     const idleCpu = (cpuOf(child.pid) - cpu) / 3 * 1000;
-    const wake = spawn(resolve(options.build, 'bench/bullmq/bullmq_producer'), ['--port', server.port, '--queue', 'idle', '--mode', 'wake', '--n', 50], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let answer = '';
-    wake.stdout.on('data', (text) => { answer += text; });
-    await once(wake, 'exit');
-    const wakeMs = JSON.parse(answer).median;
     await queue.close();
     await stopWorker(child);
-    return { startMs, rss, idleCpu, wakeMs };
+    return { startMs, rss, idleCpu };
+  } finally {
+    await server.stop();
+  }
+}
+
+// --- from the return of an add to the start of the processor, and to the end of the job (producer.cpp)
+async function wake(side) {
+  const server = await Server.start();
+  const n = 100;
+  try {
+    const line = side === 'floor' ? `${bench('floor')} --port ${server.port} --queue wake --mode wake --n ${n + 1}`
+      : side === 'cpp' ? `${bench('wake_worker')} --port ${server.port} --queue wake` : `${process.execPath} ${join(here, 'node-worker.mjs')} ${server.port} wake 10 wake`;
+    const queue = new Queue('wake', { connection: server.connection });
+    const child = spawn('taskset', ['-c', '0', ...line.split(' ')], { stdio: ['ignore', 'ignore', 'inherit'] });
+    child.exited = once(child, 'exit');
+    await queue.add('warm', {});
+    while (!(await server.redis.zcard('bull:wake:completed'))) await wait(5);
+    await queue.close();
+    const adder = spawn(bench('producer'), ['--port', server.port, '--queue', 'wake', '--mode', 'wake', '--n', n], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let answer = '';
+    adder.stdout.on('data', (text) => { answer += text; });
+    await once(adder, 'exit');
+    await stopWorker(child);
+    return JSON.parse(answer);
   } finally {
     await server.stop();
   }
@@ -217,13 +237,18 @@ async function addSection() {
 async function restSection(parts) {
   const names = sides.filter((side) => side !== 'floor');
   const lines = [];
-  const row = (title, digits, r, key) => lines.push(`| ${title} | ${names.map((name) => fixed(r[name][key], digits)).join(' | ')} |`);
+  const row = (title, digits, r, key) => lines.push(`| ${title} | ${sides.map((name) => fixed(r[name]?.[key], digits)).join(' | ')} |`);
   if (parts.includes('idle')) {
     const r = await rounds(repeat, names, idle);
     row('start to the first finished job, ms', 0, r, 'startMs');
     row('RSS at rest, MiB', 1, r, 'rss');
     row('CPU at rest, ms per s', 2, r, 'idleCpu');
-    row('from an add at an idle worker to its end, ms', 2, r, 'wakeMs');
+  }
+  if (parts.includes('wake')) {
+    const r = await rounds(repeat, sides, wake);
+    row('from the return of an add to the start of the processor of an idle worker, ms', 2, r, 'start');
+    row('the slowest of 100 starts, ms', 2, r, 'worstStart');
+    row('from the return of the add to the news of the end, ms', 2, r, 'end');
   }
   if (parts.includes('delay')) {
     const r = await rounds(repeat, names, delay);
@@ -231,14 +256,14 @@ async function restSection(parts) {
     row('the latest of 15, ms', 0, r, 'worst');
   }
   lines.forEach((line) => console.error(line));
-  return `### At rest\n\n| | ${names.map((name) => titles[name]).join(' | ')} |\n| --- |${' --- |'.repeat(names.length)}\n${lines.join('\n')}\n`;
+  return `### At rest\n\n| | ${sides.map((name) => titles[name]).join(' | ')} |\n| --- |${' --- |'.repeat(sides.length)}\n${lines.join('\n')}\n`;
 }
 
 const parts = options.only.split(',');
 const sections = [];
 if (parts.includes('drain')) sections.push(await drainSection());
 if (parts.includes('add')) sections.push(await addSection());
-if (parts.includes('idle') || parts.includes('delay')) sections.push(await restSection(parts));
+if (['idle', 'wake', 'delay'].some((part) => parts.includes(part))) sections.push(await restSection(parts));
 const redisVersion = execFileSync('redis-server', ['--version'], { encoding: 'utf8' }).split(' ')[2];
 const text = `## BullMQ\n\nClient on core 0, Redis (${redisVersion}) on core 1 of ${cpus().length}; ${cpus()[0].model}; Node ${process.version}, bullmq ${require('bullmq/package.json').version}; ${repeat} rounds, medians.
 The floor calls the same scripts over one connection with as many calls in flight, and neither decodes nor runs a job.\n\n${sections.join('\n')}`;

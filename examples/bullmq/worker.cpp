@@ -99,6 +99,7 @@ int main(int argc, char** argv) try {
     app.add_option("--drain-ms", drain_ms, "Longest blocking wait")->capture_default_str();
     app.add_option("--reply-timeout-ms", reply_ms, "Longest wait for an answer of Redis")->capture_default_str();
     app.add_option("--max-stalled", options.max_stalled_count, "Stalls before a job fails")->capture_default_str();
+    app.add_flag("--redis-clock", options.redis_clock, "Go by Redis' clock instead of this machine's");
     app.add_option("--metrics", options.metrics_points, "Minutes of metrics to keep");
     CLI11_PARSE(app, argc, argv);
 

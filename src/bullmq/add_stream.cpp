@@ -54,11 +54,9 @@ void AddStream::add(std::string_view name, std::string_view data_json, const Job
     check_options(options, data_json);
     auto& s = *state_;
     if (s.sent.size() >= s.in_flight) {
-        // Answers come in lots. Taking all that are there, and sending when half of the window is free, keeps both
-        // sides busy with few system calls.
-        do {
-            s.take(s.connection.read_reply());
-        } while (s.sent.size() > s.in_flight / 2);
+        // Answers come in lots: one call takes the place of each, and they leave together when no answer is left.
+        auto reply = s.connection.try_read_reply();
+        s.take(reply ? std::move(*reply) : s.connection.read_reply());
     }
     s.sent.push_back(s.calls.add_job(name, data_json, options, now_ms()));
     s.connection.append_encoded(s.sent.back().resp);

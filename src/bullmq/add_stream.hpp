@@ -1,6 +1,7 @@
-// Adds jobs without waiting for each answer: at most `in_flight` are unanswered. One thread, one connection of its own;
-// the Queue must outlive it. Errors as for Queue::add, out of add() or finish(); after one nothing more can be added,
-// and what was unanswered may or may not be there (with a job_id, adding again is safe).
+// Adds jobs without waiting for each answer: at most `in_flight` are unanswered, and some of them may not have been
+// sent before the next add() or finish(). One thread, one connection of its own; the Queue must outlive it. Errors as
+// for Queue::add, out of add() or finish(); after one nothing more can be added, and what was unanswered may or may not
+// be there (with a job_id, adding again is safe).
 #pragma once
 
 #include "bullmq/queue.hpp"

@@ -2,10 +2,15 @@
 #include "base/error.hpp"
 #include "bullmq/options.hpp"
 #include "bullmq/speaker.hpp"
+#include "redis/resp.hpp"
 
 #include <boost/json.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -31,11 +36,66 @@ bool is_legacy_repeat_key(std::string_view key) {
 
 }  // namespace
 
+std::chrono::system_clock::time_point Speaker::now() const {
+    using namespace std::chrono;
+    return redis_ahead_ ? system_clock::time_point(
+                              duration_cast<system_clock::duration>(Clock::now().time_since_epoch() + *redis_ahead_)
+                          )
+                        : system_clock::now();
+}
+
+std::int64_t Speaker::now_ms() const {
+    return std::chrono::floor<Millis>(now()).time_since_epoch().count();
+}
+
+// Two clocks drift apart by some milliseconds a minute at worst.
+void Speaker::look_at_clock() {
+    Pending pending;
+    pending.what = What::clock;
+    redis::append_command(pending.call.resp, std::array<std::string_view, 1>{"TIME"});
+    outbox_.push_back(std::move(pending));
+    next_look_ = Clock::now() + std::chrono::minutes(1);
+}
+
+void Speaker::clock_answered(const redis::Reply& reply) {
+    using namespace std::chrono;
+    if (reply.is_error()) {  // an ACL may forbid it
+        if (worker_.redis_clock) {
+            events_(
+                WorkerEvent::Kind::error, {}, "going by this machine's clock, because Redis says: " + reply.error_text()
+            );
+        }
+        return;
+    }
+    const auto theirs = seconds(std::stoll(reply.at(0).str())) + microseconds(std::stoll(reply.at(1).str()));
+    if (worker_.redis_clock) {
+        redis_ahead_ = theirs - Clock::now().time_since_epoch();
+        return;
+    }
+    const auto ahead = duration<double>(system_clock::now().time_since_epoch() - theirs).count();
+    if (std::abs(ahead) > 1) {
+        events_(
+            WorkerEvent::Kind::error,
+            {},
+            fmt::format(
+                "this machine's clock is {:.1f} s {} Redis': delayed jobs start {} by as much; set the clocks, or the "
+                "worker's option redis_clock",
+                std::abs(ahead),
+                ahead > 0 ? "ahead of" : "behind",
+                ahead > 0 ? "early" : "late"
+            )
+        );
+    }
+}
+
 bool Speaker::may_fetch() const {
     return !paused_now_ && !closing_now_;
 }
 
 void Speaker::plan() {
+    if (worker_.redis_clock && Clock::now() >= next_look_) {
+        look_at_clock();
+    }
     if (!may_fetch()) {
         return;
     }
@@ -219,13 +279,13 @@ void Speaker::adopt() {
     for (auto& [job, token] : jobs) {
         if (auto* pending = tokens[token]; pending->what != What::fetch) {
             // The next job is ours, so the finish before it was executed.
-            pending->what = What::load;
+            pending->what = What::done;
             events_(pending->event, pending->running->id, {});
             let_go(pending->running);
         }
     }
     std::erase_if(outbox_, [](const Pending& p) {
-        return p.what == What::load || (p.what == What::fetch && p.resent);
+        return p.what == What::done || (p.what == What::fetch && p.resent);
     });
     fetching_ = static_cast<std::size_t>(std::count_if(outbox_.begin(), outbox_.end(), [](const Pending& p) {
         return p.what == What::fetch;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <random>
 
 namespace headrace::bullmq {
@@ -154,15 +155,24 @@ void Speaker::let_go(const RunningPtr& running) {
     held_.remove(running);
 }
 
+void Speaker::receive() {
+    while (!in_flight_.empty()) {
+        auto reply = connection_->try_read_reply();
+        if (!reply) {
+            break;
+        }
+        auto pending = std::move(in_flight_.front());
+        in_flight_.pop_front();
+        answered(std::move(pending), std::move(*reply));
+    }
+    send_again();
+    dispatch();
+}
+
 void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
     if (redis::is_no_script(reply)) {
-        // Nothing ran. Tell the script again, then the same call, before everything newer.
-        Pending load;
-        load.what = What::load;
-        load.call.script = pending.call.script;
-        redis::append_load(load.call.resp, *pending.call.script);
-        outbox_.push_front(std::move(pending));
-        outbox_.push_front(std::move(load));
+        pending.call.resp = redis::as_eval(pending.call.resp, *pending.call.script);  // nothing ran
+        again_.push_back(std::move(pending));
         return;
     }
     if (reply.is_error()) {
@@ -171,7 +181,7 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
         // gone, so that the call waits and comes again. Out of memory is refused before the script starts.
         if (error.kind() != ErrorKind::permanent) {
             if (pending.what != What::note) {
-                outbox_.push_front(std::move(pending));
+                in_flight_.push_front(std::move(pending));
             }
             throw error;
         }
@@ -211,10 +221,19 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             let_go(pending.running);
             break;
         }
+        case What::clock:
+            clock_answered(reply);
+            break;
         case What::note:
-        case What::load:
+        case What::done:
             break;
     }
+}
+
+// In the order in which they were sent, before everything newer: of two reports of progress the latter must stay.
+void Speaker::send_again() {
+    outbox_.insert(outbox_.begin(), std::make_move_iterator(again_.begin()), std::make_move_iterator(again_.end()));
+    again_.clear();
 }
 
 void Speaker::finish_answered(Pending&& pending, redis::Reply&& reply) {

@@ -50,7 +50,9 @@ public:
     FlowProducer(const FlowProducer&) = delete;
     FlowProducer& operator=(const FlowProducer&) = delete;
 
-    // One transaction: all of the tree, or nothing. Throws queue.refused when a given parent does not exist.
+    // One transaction: all of the tree, or nothing. Throws queue.refused when a given parent does not exist. (After a
+    // SCRIPT FLUSH Redis may refuse a part of it; then all of it is sent again at once, scripts included. Node does
+    // not.)
     FlowIds add(const FlowNode& root);
     std::vector<FlowIds> add_bulk(std::span<const FlowNode> roots);  // one transaction for all
 

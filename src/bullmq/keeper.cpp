@@ -88,9 +88,7 @@ redis::Reply Keeper::call(const Call& call) {
     connection_->append_encoded(call.resp);
     auto reply = connection_->read_reply();
     if (redis::is_no_script(reply)) {
-        const redis::Script* one[] = {call.script};
-        redis::load(*connection_, one);
-        connection_->append_encoded(call.resp);
+        connection_->append_encoded(redis::as_eval(call.resp, *call.script));
         reply = connection_->read_reply();
     }
     reconnect_.succeeded();

@@ -38,9 +38,7 @@ redis::Reply Queue::State::run(const Call& call) {
     redis.append_encoded(call.resp);
     auto reply = redis.read_reply();
     if (redis::is_no_script(reply)) {
-        const redis::Script* one[] = {call.script};
-        redis::load(redis, one);
-        redis.append_encoded(call.resp);
+        redis.append_encoded(redis::as_eval(call.resp, *call.script));
         reply = redis.read_reply();
     }
     return checked(std::move(reply));

@@ -252,6 +252,7 @@ bool Speaker::finished_closing() {
 void Speaker::reconnect() {
     try {
         connection_.emplace(redis::Connection::connect(options_, abort_.token()));
+        clock_answered(connection_->command_raw({"TIME"}));
         adopt();
         dispatch();
     } catch (const Error&) {
@@ -276,7 +277,7 @@ void Speaker::connection_failed(const Error& error) {
         pending.resent = true;
         outbox_.push_front(std::move(pending));
     }
-    std::erase_if(outbox_, [](const Pending& p) { return p.what == What::load; });
+    send_again();
     events_(was_connected ? WorkerEvent::Kind::disconnected : WorkerEvent::Kind::error, {}, error.what());
 }
 
@@ -298,19 +299,6 @@ void Speaker::send() {
     if (finishes) {
         HEADRACE_POINT("K17");
     }
-}
-
-void Speaker::receive() {
-    while (!in_flight_.empty()) {
-        auto reply = connection_->try_read_reply();
-        if (!reply) {
-            break;
-        }
-        auto pending = std::move(in_flight_.front());
-        in_flight_.pop_front();
-        answered(std::move(pending), std::move(*reply));
-    }
-    dispatch();
 }
 
 void Speaker::dispatch() {
@@ -341,10 +329,10 @@ Speaker::Clock::time_point Speaker::next_wake() const {
         if (limited_until_ > Clock::now()) {
             wake = std::min(wake, limited_until_);
         } else if (due_ms_ > 0) {
-            // The due time is wall clock. poll() waits on the monotonic one, so a stepped clock is noticed at the
-            // latest by the safety fetch.
+            // poll() waits on the monotonic clock, so a stepped wall clock is noticed at the latest by the safety
+            // fetch.
             const auto due = std::chrono::sys_time<Millis>(Millis(due_ms_));
-            const auto left = std::chrono::duration_cast<Clock::duration>(due - std::chrono::system_clock::now());
+            const auto left = std::chrono::duration_cast<Clock::duration>(due - now());
             wake = std::min(wake, Clock::now() + std::clamp<Clock::duration>(left, {}, std::chrono::hours(1)));
         }
     }

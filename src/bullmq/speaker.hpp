@@ -65,7 +65,7 @@ public:
 
 private:
     using Clock = Deadline::Clock;
-    enum class What { fetch, finish, release, park, arm, note, state, load };
+    enum class What { fetch, finish, release, park, arm, note, state, clock, done };
     enum class Note { progress, data, log };
 
     struct Pending {
@@ -92,7 +92,6 @@ private:
     void turn();
     void read_mail();
     void send();
-    void receive();
     void wait();
     void connection_failed(const Error& error);
     void reconnect();
@@ -114,6 +113,10 @@ private:
     void launch(const RunningPtr& running);
     void adopt();
     bool may_fetch() const;
+    void look_at_clock();
+    void clock_answered(const redis::Reply& reply);
+    std::chrono::system_clock::time_point now() const;  // by the clock that the worker goes by
+    std::int64_t now_ms() const;
 
     bool has_room() const { return held_.items().size() < worker_.concurrency; }
 
@@ -122,7 +125,9 @@ private:
     // finishing.cpp: how jobs end
     void finish(const RunningPtr& running, ProcessResult result);
     void fail(Pending& out, const RunningPtr& running);
+    void receive();
     void answered(Pending&& pending, redis::Reply&& reply);
+    void send_again();
     void finish_answered(Pending&& pending, redis::Reply&& reply);
     void refused(Pending&& pending, Code code);
     void parked(Pending&& pending, const redis::Reply& reply);
@@ -146,6 +151,7 @@ private:
     Reconnect reconnect_;
     std::deque<Pending> outbox_;     // to be written
     std::deque<Pending> in_flight_;  // written, in order
+    std::deque<Pending> again_;      // answered by NOSCRIPT in this turn: older than what is in flight
     std::vector<RunningPtr> ready_;  // to be handed to the slots, together
     std::size_t fetching_ = 0;       // plain fetches in outbox_ or in_flight_
     bool readable_ = false;          // poll() saw something at the connection
@@ -153,7 +159,10 @@ private:
     bool waiting_ = false;           // the waiter is armed
     bool paused_now_ = false;
     bool closing_now_ = false;
-    std::int64_t due_ms_ = 0;  // wall clock of the next delayed job; 0: none
+    std::int64_t due_ms_ = 0;  // of the next delayed job; 0: none
+    // Redis' clock less our monotonic one, which nobody sets; unset: we go by the wall clock.
+    std::optional<std::chrono::nanoseconds> redis_ahead_;
+    Clock::time_point next_look_{};  // at Redis' clock
     Clock::time_point limited_until_{};
     Clock::time_point safety_{};  // fetch then, even if the waiter is silent
     std::size_t handed_out_ = 0;  // of the batch that is being gathered: not back yet

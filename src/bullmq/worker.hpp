@@ -35,9 +35,8 @@ struct ProcessResult {
     static ProcessResult waiting();
     // The same, and nobody fetches from the queue for so long (Node: worker.rateLimit(), RateLimitError).
     static ProcessResult rate_limited(Millis limit);
-    // Until the job's children are done (add them before, with options.parent or a flow); then it comes again. When
-    // none is open, the processor is called again at once; when one has failed that should fail its parent, the job
-    // fails.
+    // Until the job's children are done (add them before, with options.parent or a flow); then it comes again: at once
+    // when none is open. When one has failed that should fail its parent, the job fails.
     static ProcessResult waiting_children();
 
     Kind kind = Kind::completed;
@@ -63,8 +62,8 @@ public:
     virtual void log(std::string row) = 0;
 };
 
-// Runs in a slot. A thrown Error of kind cancelled is waiting() when the worker shuts down; cancelled otherwise,
-// permanent, invalid and unauthorized fail the job for good; transient, bug and any other exception fail this attempt.
+// Runs in a slot. A thrown Error of kind cancelled is waiting() at a shutdown; cancelled otherwise, permanent, invalid
+// and unauthorized fail the job for good; transient, bug and any other exception fail this attempt.
 using Processor = std::function<ProcessResult(Job&, JobContext&)>;
 
 struct WorkerEvent {
@@ -110,6 +109,7 @@ struct WorkerOptions {
     std::optional<RemovePolicy> remove_on_fail;
     std::optional<Limiter> limiter;
     int metrics_points = 0;            // minutes kept; 0: no metrics
+    bool redis_clock = false;          // go by Redis' clock; else by this machine's, as Node does
     bool stop_on_expired_lock = true;  // also when Redis is unreachable for a whole lock_duration
     NextTime next_time;                // for jobs of pattern schedulers; without it they are not run
     // For backoff types other than fixed and exponential: the delay, or nullopt to fail for good.

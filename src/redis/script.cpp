@@ -34,9 +34,19 @@ void append_evalsha_head(std::string& out, const Script& script, std::size_t arg
     append_argument(out, static_cast<std::int64_t>(script.key_count));
 }
 
-void append_load(std::string& out, const Script& script) {
-    const std::string_view args[] = {"SCRIPT", "LOAD", script.body};
-    append_command(out, args);
+std::string as_eval(std::string_view evalsha, const Script& script) {
+    std::string old_name;
+    append_argument(old_name, "EVALSHA");
+    append_argument(old_name, script.sha1);
+    const auto count = evalsha.substr(0, evalsha.find('\n') + 1);
+    if (!evalsha.substr(count.size()).starts_with(old_name)) {
+        throw Error(ErrorKind::bug, "internal.bug", "not a call of script " + script.name);
+    }
+    std::string out(count);
+    append_argument(out, "EVAL");
+    append_argument(out, script.body);
+    out.append(evalsha.substr(count.size() + old_name.size()));
+    return out;
 }
 
 bool is_no_script(const Reply& reply) {

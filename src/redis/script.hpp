@@ -28,8 +28,9 @@ void append_evalsha_head(std::string& out, const Script& script, std::size_t arg
 // SCRIPT LOAD of each in one round trip: before a pipeline, and after every reconnect.
 void load(Connection& connection, std::span<const Script* const> scripts);
 
-// One SCRIPT LOAD as RESP, to be put before a resent call.
-void append_load(std::string& out, const Script& script);
+// The same call as EVAL: for a call that begins with append_evalsha_head() and was answered by NOSCRIPT. Runs the
+// script and makes the server know it, in one round trip.
+std::string as_eval(std::string_view evalsha, const Script& script);
 
 bool is_no_script(const Reply& reply);
 

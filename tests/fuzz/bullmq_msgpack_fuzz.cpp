@@ -1,4 +1,5 @@
 // libFuzzer: any JSON as MessagePack. The bytes must be one whole value, with nothing behind it.
+#include "bullmq/msgpack.hpp"
 #include "bullmq/options.hpp"
 
 #include <boost/json.hpp>
@@ -71,6 +72,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     }
     const auto packed = headrace::bullmq::pack_json(value);
     std::string_view rest(packed);
+    skip(rest);
+    if (!rest.empty()) {
+        std::abort();
+    }
+    headrace::bullmq::MapPacker map;
+    map.add_packed("value", packed);
+    const auto whole = map.take();
+    rest = whole;
     skip(rest);
     if (!rest.empty()) {
         std::abort();

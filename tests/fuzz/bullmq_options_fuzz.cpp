@@ -14,7 +14,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
     using namespace headrace::bullmq;
     const std::string_view text(reinterpret_cast<const char*>(bytes), size);
     auto options = parse_options(text);
-    parse_repeat(text);
+    const auto repeat = parse_repeat(text);
+    pack_options(options);
+    for (const auto& policy : {options.remove_on_complete, options.remove_on_fail}) {
+        if (policy) {
+            keep_jobs(*policy);
+        }
+    }
+    boost::system::error_code error;
+    if (auto value = boost::json::parse(text, error); !error && value.is_object()) {
+        // The next run of a scheduler: what it repeats is what it was told.
+        const auto next = run_options(value.as_object(), repeat, "scheduler", std::nullopt, 1);
+        const auto again = parse_repeat(boost::json::serialize(next));
+        if (again.every != repeat.every || (repeat.every.count() == 0 && again.pattern != repeat.pattern)) {
+            std::abort();
+        }
+    }
     if (options.backoff) {
         options.backoff->jitter.reset();  // Boost.JSON reads fractions to the last bit but one
     }

@@ -5,6 +5,8 @@
 #include "redis/resp.hpp"
 
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <string_view>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size);
@@ -20,6 +22,23 @@ void tried(Read&& read) {
     }
 }
 
+// A command is an array of texts too: what is written must be read back.
+void written_and_read(std::string_view text) {
+    using namespace headrace;
+    const std::string_view args[] = {text.substr(0, text.size() / 2), text.substr(text.size() / 2)};
+    std::string out;
+    redis::append_command(out, args);
+    redis::append_argument(out, static_cast<std::int64_t>(text.size()));
+    redis::RespReader reader;
+    reader.feed(out);
+    const auto command = reader.next();
+    const auto number = reader.next();
+    if (!command || command->at(0).str() != args[0] || command->at(1).str() != args[1] || !number ||
+        number->str() != std::to_string(text.size())) {
+        std::abort();
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
@@ -28,6 +47,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
         return 0;
     }
     std::string_view rest(reinterpret_cast<const char*>(bytes) + 1, size - 1);
+    written_and_read(rest);
     const std::size_t step = 1 + bytes[0] % 64;
     tried([&] {
         redis::RespReader reader;

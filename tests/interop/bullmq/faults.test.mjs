@@ -120,8 +120,7 @@ test('SCRIPT FLUSH in the middle', () => withQueue(async (queue, name) => {
   await queue.addBulk(Array.from({ length: 300 }, () => ({ name: 'j', data: {} })));
   const worker = new CppWorker(server, name, '--concurrency', '5', '--progress');
   while (await completed(queue) < 300) await server.client.script('FLUSH');
-  // Flushed again between the loading of a script and its call, a call may tell of it; it is made again.
-  assert.deepEqual(worker.of('error').filter(line => !JSON.stringify(line).includes('NOSCRIPT')), []);
+  assert.deepEqual(worker.of('error'), []); // a forgotten call goes out again as EVAL, which no flush can come between
   assert.ok((await queue.getJobs('completed')).every(job => job.attemptsStarted === 1));
   assert.equal(await worker.stop(), 0);
 }));
@@ -253,7 +252,7 @@ test('a Node worker dies: ours takes its job', () => withQueue(async (queue, nam
   assert.equal(await worker.stop(), 0);
 }));
 
-test('a small storm: both kinds of workers are killed, connections cut, scripts flushed', { skip: 'the Node producer of the test itself meets NOSCRIPT in a transaction' }, async t => {
+test('a small storm: both kinds of workers are killed, connections cut, scripts flushed', async t => {
   const figures = await storm({ jobs: 3000, seed: Number(process.env.STORM_SEED ?? Date.now() % 1e9), say: text => t.diagnostic(text) });
   t.diagnostic(JSON.stringify(figures));
   assert.ok(figures.kills > 0);

@@ -1,15 +1,11 @@
-// Others who share our queues: workers and producers of bullmq 5, and Bull Board through its HTTP API.
+// Others who share our queues: workers and producers of bullmq 5.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
-import { cppAdd, CppWorker, Driver, Queue, RedisServer, until } from './support.mjs';
+import { cppAdd, CppWorker, Driver, RedisServer, until } from './support.mjs';
 
 const require = createRequire(import.meta.url);
 const five = require('bullmq5');
-const { createBullBoard } = require('@bull-board/api');
-const { BullMQAdapter } = require('@bull-board/api/bullMQAdapter');
-const { ExpressAdapter } = require('@bull-board/express');
 
 let server;
 before(async () => { server = await RedisServer.start(); });
@@ -74,63 +70,3 @@ test(`bullmq ${version} and C++ workers share a queue`, () => withQueue(five.Que
   await theirs.close();
   assert.equal(await ours.stop(), 0);
 }));
-
-// --- Bull Board, as its page uses it
-async function withBoard(queue, body) {
-  const adapter = new ExpressAdapter();
-  adapter.setBasePath('/board');
-  createBullBoard({ queues: [new BullMQAdapter(queue)], serverAdapter: adapter });
-  const app = require('express')();
-  app.use('/board', adapter.getRouter());
-  const http = app.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  const call = async (method, path, body) => {
-    const answer = await fetch(`http://127.0.0.1:${http.address().port}/board/api${path}`, { method, headers: { 'content-type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}) });
-    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.clone().text()}`);
-    return answer.json().catch(() => null);
-  };
-  try {
-    await body(call);
-  } finally {
-    http.closeAllConnections();
-    http.close();
-  }
-}
-
-test('Bull Board lists, retries, promotes, pauses, resumes, removes and obliterates our jobs', () => withQueue(Queue, (queue, name) => withBoard(queue, async call => {
-  const listed = async status => (await call('GET', `/queues?activeQueue=${name}&status=${status}&page=1&jobsPerPage=10`)).queues.find(q => q.name === name);
-  const failing = new CppWorker(server, name, '--fail-first', '1', '--name', 'ours', '--progress');
-  await failing.ready();
-  const [failed] = await cppAdd(server, name, '--name', 'fails', '--data', '{"n":1}');
-  await until('it failed', async () => await queue.getJobState(failed) === 'failed');
-  const [delayed] = await cppAdd(server, name, '--name', 'later', '--delay', '600000');
-
-  let view = await listed('failed');
-  assert.equal(view.counts.failed, 1);
-  assert.equal(view.counts.delayed, 1);
-  assert.equal(view.jobs[0].id, failed);
-  assert.deepEqual(view.jobs[0].data, { n: 1 });
-  assert.match(view.jobs[0].failedReason, /attempt 1 fails/);
-  assert.equal(view.jobs[0].progress, 50);
-  assert.deepEqual(await call('GET', `/queues/${name}/${failed}/logs`), ['half of fails']);
-  assert.match(JSON.stringify(await call('GET', `/queues/${name}/workers`)), /ours/);
-
-  await call('PUT', `/queues/${name}/${failed}/retry`);
-  await until('it is done now', async () => await queue.getJobState(failed) === 'completed');
-  await call('PUT', `/queues/${name}/pause`);
-  await call('PUT', `/queues/${name}/${delayed}/promote`);
-  assert.equal((await listed('waiting')).isPaused, true);
-  assert.equal(await queue.getJobState(delayed), 'waiting');
-  await call('PUT', `/queues/${name}/resume`);
-  await until('the promoted one ran', async () => await queue.getJobState(delayed) === 'failed');
-  await call('PUT', `/queues/${name}/retry/failed`);
-  await until('all are done', async () => (await listed('completed')).counts.completed === 2);
-
-  const [third] = await cppAdd(server, name, '--delay', '600000');
-  await call('PUT', `/queues/${name}/${third}/clean`);
-  assert.equal(await queue.getJob(third), undefined);
-  assert.equal(await failing.stop(), 0);
-  await call('PUT', `/queues/${name}/pause`);
-  await call('PUT', `/queues/${name}/obliterate`, {});
-  assert.equal((await listed('completed')).counts.completed, 0);
-})));

@@ -58,7 +58,7 @@ test('TLS with a certificate that is checked', async () => {
 test('a user with rights to the keys of the queue only', async () => {
   const server = await start();
   // CLIENT LIST is for getWorkers, INFO and CONFIG for nobody.
-  await server.client.call('ACL', 'SETUSER', 'jobs', 'on', '>p%40ss w', '~bull:q:*', 'resetchannels', '-@all', '+@read', '+@write', '+@scripting', '+@connection', '-@admin', '-@dangerous', '+evalsha', '+script|load', '+xread', '+multi', '+exec');
+  await server.client.call('ACL', 'SETUSER', 'jobs', 'on', '>p%40ss w', '~bull:q:*', 'resetchannels', '-@all', '+@read', '+@write', '+@scripting', '+@connection', '-@admin', '-@dangerous', '+xread', '+multi', '+exec', '+time');
   const url = server.url.replace('redis://', `redis://jobs:${encodeURIComponent('p%40ss w')}@`);
   await works(server, url);
   await assert.rejects(cppAdd({ url: url.replace('jobs:', 'jobs:x') }, 'q'));

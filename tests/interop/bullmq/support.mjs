@@ -59,7 +59,7 @@ export class RedisServer {
 
   async up(...first) {
     const plain = first.includes('--sentinel') ? [] : ['--save', ''];
-    this.process = spawn('redis-server', [...first, '--port', String(this.port), '--bind', '127.0.0.1', ...plain, '--dir', this.directory,
+    this.process = spawn(process.env.BULLMQ_REDIS_SERVER ?? 'redis-server', [...first, '--port', String(this.port), '--bind', '127.0.0.1', ...plain, '--dir', this.directory,
       '--loglevel', 'warning', ...this.args], { stdio: 'ignore' });
     this.client ??= new Redis({ ...this.connection, retryStrategy: () => 20 });
     this.client.on('error', () => {});

@@ -212,6 +212,19 @@ TEST(Script, IsToldAgainToAServerThatForgotIt) {
     connection.close();
 }
 
+TEST(Script, AForgottenCallBecomesAnEval) {
+    const Script script("one", 1, "return 1");
+    std::string call;
+    append_evalsha_head(call, script, 2);
+    append_argument(call, "key");
+    append_argument(call, "*1\r\n$7\r\nEVALSHA");
+    EXPECT_EQ(
+        as_eval(call, script),
+        "*5\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$3\r\nkey\r\n$15\r\n*1\r\n$7\r\nEVALSHA\r\n"
+    );
+    EXPECT_EQ(code_of([&] { as_eval(call, Script("other", 1, "return 2")); }), "internal.bug");
+}
+
 TEST(Options, ReadUrls) {
     auto plain = parse_redis_url("redis://:p%40ss@cache:6380/4");
     EXPECT_EQ(plain.address.host, "cache");
