@@ -20,23 +20,20 @@ constexpr int chunk_rows = 1'000;
 
 class ChunkStack {
 public:
-    // Rows (id, g, v): g is shared by `group` rows that follow each other. Ids from 1.
+    // Rows (id, g, v), in blocks of 128: g is shared by `group` rows that follow each other. Ids from 1.
     explicit ChunkStack(const std::string& cursor = "id", int group = 1) {
-        stack.clickhouse("CREATE TABLE events (id UInt64, g UInt64, v String) ENGINE = Memory");
-        fill("a", group);
+        stack.clickhouse("CREATE TABLE version (v String) ENGINE = Memory");
+        stack.clickhouse(fmt::format(
+            "CREATE VIEW events AS SELECT number + 1 AS id, intDiv(number, {}) + 1 AS g, v FROM (SELECT number FROM"
+            " system.numbers LIMIT {}) CROSS JOIN (SELECT max(v) AS v FROM version)",
+            group,
+            all_rows
+        ));
+        fill("a");
         write(cursor);
     }
 
-    void fill(const std::string& v, int group = 1) {
-        stack.clickhouse("DROP TABLE events");
-        stack.clickhouse("CREATE TABLE events (id UInt64, g UInt64, v String) ENGINE = Memory");
-        stack.clickhouse(fmt::format(
-            "INSERT INTO events SELECT number + 1, intDiv(number, {}) + 1, '{}' FROM system.numbers LIMIT {}",
-            group,
-            v,
-            all_rows
-        ));
-    }
+    void fill(const std::string& v) { stack.clickhouse("INSERT INTO version VALUES ('" + v + "')"); }
 
     void write(
         const std::string& cursor,
@@ -60,11 +57,11 @@ public:
     }
 
     // One run: its worker dies at `point`, the source changes, another worker finishes.
-    void run_with_a_death(const std::string& point, int group = 1) {
+    void run_with_a_death(const std::string& point) {
         auto doomed = stack.start_worker({{"HEADRACE_KILL_AT", point}});
         run_id = stack.trigger("p");
         ASSERT_TRUE(doomed->wait(seconds(20))) << point << " was not reached:\n" << doomed->log();
-        fill("b", group);
+        fill("b");
         finish();
     }
 
@@ -119,6 +116,7 @@ class ChunkKillPoint : public testing::TestWithParam<Death> {};
 TEST_P(ChunkKillPoint, F01_F02_TheNextAttemptGoesOnBehindTheLastChunk) {
     ChunkStack t;
     t.run_with_a_death(GetParam().point);
+    ASSERT_TRUE(t.heir) << "there is no second attempt";
     t.expect_whole(GetParam().kept);
     EXPECT_EQ(run_of(t.stack, "attempt || ' ' || crash_count", t.run_id), "2 1");
     t.heir->terminate(seconds(10));
@@ -184,7 +182,7 @@ TEST(Chunks, F02_EachAttemptGoesOnWhereTheOneBeforeEnded) {
 TEST(Chunks, RowsOfOneCursorValueStayTogether) {
     ChunkStack t("g", 300);
     t.last_cursor = (all_rows - 1) / 300 + 1;
-    t.run_with_a_death("K24", 300);
+    t.run_with_a_death("K24");
     t.expect_whole(900);
 }
 
@@ -210,6 +208,8 @@ TEST(Chunks, F19_PostgresCrashed) {
     auto doomed = t.stack.start_worker({{"HEADRACE_KILL_AT", "K24"}});
     t.run_id = t.stack.trigger("p");
     ASSERT_TRUE(doomed->wait(seconds(20))) << doomed->log();
+    // Else Postgres 15 may refuse to start: it finds the file of an unlogged table whose transaction was rolled back.
+    postgres::Connection::connect({.url = servers().postgres().admin_url("postgres")}).exec("checkpoint");
     servers().postgres().stop(app::StopMode::immediate);
     servers().postgres().start(StopToken());
     ASSERT_TRUE(t.stack.await([&] {
