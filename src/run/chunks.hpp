@@ -41,7 +41,7 @@ bool add_chunk(postgres::Connection& db, std::string_view run_id, std::string_vi
 
 // --- within the transactions of claim, decision and end
 
-// All of the run, if all their rows are still there: Postgres may have crashed, or been replaced. Otherwise they are
+// All of the run, if all their rows are still there: Postgres may have been replaced. Otherwise they are
 // forgotten. The rejected rows that they tell of become those of attempt `attempt`.
 std::vector<Chunk> take_chunks(postgres::Connection& c, std::string_view run_id, int attempt);
 

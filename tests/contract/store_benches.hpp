@@ -202,12 +202,12 @@ public:
 
     pipeline::StagedChunk put_away(const std::string& name) {
         db_.exec("create schema if not exists headrace_staging");
-        db_.exec("create unlogged table if not exists headrace_staging." + name + " as select 1 as v");
+        db_.exec("create table if not exists headrace_staging." + name + " as select 1 as v");
         const auto size = db_.exec("select pg_relation_size('headrace_staging." + name + "') as x").integer(0, "x");
         return {.table = name, .size = static_cast<std::uint64_t>(size), .rows = 1, .bytes = 1, .shape = "v"};
     }
 
-    // As after a crash of Postgres.
+    // As after a failover that lost them.
     void lose(const pipeline::StagedChunk& rows) { db_.exec("truncate headrace_staging." + rows.table); }
 
     pipeline::Manifest stage(const run::Output& output, const std::string& content, bool with_payload) {

@@ -200,7 +200,7 @@ TEST(Chunks, F05_AZombieAddsNoChunk) {
     t.expect_whole(0);
 }
 
-// Tables of chunks are not logged: after a crash of Postgres they are empty, and the range is read again.
+// Also of a Postgres that crashes right after the worker: what was rolled back last must not keep it from starting.
 TEST(Chunks, F19_PostgresCrashed) {
     ChunkStack t;
     t.stack.db().exec("create table merged (id numeric(20) primary key, g numeric(20), v text)");
@@ -208,8 +208,6 @@ TEST(Chunks, F19_PostgresCrashed) {
     auto doomed = t.stack.start_worker({{"HEADRACE_KILL_AT", "K24"}});
     t.run_id = t.stack.trigger("p");
     ASSERT_TRUE(doomed->wait(seconds(20))) << doomed->log();
-    // Else Postgres 15 may refuse to start: it finds the file of an unlogged table whose transaction was rolled back.
-    postgres::Connection::connect({.url = servers().postgres().admin_url("postgres")}).exec("checkpoint");
     servers().postgres().stop(app::StopMode::immediate);
     servers().postgres().start(StopToken());
     ASSERT_TRUE(t.stack.await([&] {
@@ -221,7 +219,7 @@ TEST(Chunks, F19_PostgresCrashed) {
     }));
     t.fill("b");
     t.finish();
-    t.expect_whole(0);
+    t.expect_whole(first_chunk);
 }
 
 TEST(Chunks, TheAccountClosesOverAttempts) {

@@ -46,7 +46,7 @@ TEST(PostgresTables, DecisionIsOneTransaction) {
     EXPECT_EQ(out.psql("select count(*), max(v) from out.t"), "20|2");
 }
 
-// An unlogged table is empty after a crash of the server; then nothing may be merged or, worse, called a success.
+// After a failover the staging may hold less than it did; then nothing may be merged or, worse, called a success.
 TEST(PostgresTables, StagingThatLostItsRowsIsNoticed) {
     PostgresOutput out;
     out.write({.mode = "append"}, numbers(10, 1));

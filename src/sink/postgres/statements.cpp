@@ -304,8 +304,10 @@ std::vector<std::string> create_statements(const Plan& plan, const std::string& 
     if (plan.landing == Landing::create) {
         return {fmt::format("create table {} ({})", staging(table), list_of(plan.columns, plan.spec.key))};
     }
+    // Logged, although nobody reads it: PostgreSQL does not start any more when it crashes right after a transaction
+    // that made an unlogged table was rolled back (it finds the file that it wants to make anew).
     return {fmt::format(
-        "create unlogged table {} ({}) with (autovacuum_enabled = false)", staging(table), list_of(plan.columns, {})
+        "create table {} ({}) with (autovacuum_enabled = false)", staging(table), list_of(plan.columns, {})
     )};
 }
 

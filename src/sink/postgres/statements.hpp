@@ -9,8 +9,8 @@
 
 namespace headrace::sink::postgres_sink {
 
-// A staged result: table in the staging schema, its size on disk when it was sealed (0 after a crash of Postgres,
-// because an unlogged table comes back empty), rows; and tables of chunks that it was made from.
+// A staged result: table in the staging schema, its size on disk when it was sealed (another one where Postgres
+// was replaced by one that knows less), rows; and tables of chunks that it was made from.
 struct Staged {
     std::string table;
     std::uint64_t size = 0;
