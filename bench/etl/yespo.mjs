@@ -1,4 +1,4 @@
-// Yespo → Redis: Headrace, a Node worker and the floor of the simulator, all in one run, on the same contacts (about 450 bytes each).
+// Yespo → Redis: Headrace, a Node worker and the floor of the simulator, all in one run, on the same contacts (about 490 bytes each).
 //   node bench/etl/yespo.mjs [--rows 300000] [--repeat 3] [--page-rows 500] [--memory 100000,1000000] [--build build/release] [--out docs/benchmarks.md]
 // The worker under test has core 0; Redis, Postgres and the simulator have core 1. Medians; ratios are between medians.
 import { execFileSync, spawn } from 'node:child_process';
@@ -110,7 +110,7 @@ async function main() {
   const text = `
 ## Yespo → Redis
 
-${rows.toLocaleString('en')} contacts of about 450 bytes from the simulator, pages of ${pageRows}, list of 1000-row chunks; ${repeat} rounds, medians (slowest..fastest).
+${rows.toLocaleString('en')} contacts of about 490 bytes from the simulator, pages of ${pageRows}, list of 1000-row chunks; ${repeat} rounds, medians (slowest..fastest).
 Headrace: the whole run as its history shows it, 17 columns, with the proof of the end. Node: pages parsed, ids checked, contacts written as they
 came; nothing is mapped or proven.
 

@@ -41,7 +41,8 @@ TEST_F(HttpSourceFaults, F28_DatesAreUnderstoodAndAbsurdWaitsAreCapped) {
             simulator_.inject({"status", status, "", 2, 1, wait});
             const auto run = stack_.trigger("y");
             EXPECT_EQ(stack_.await_final(run), "succeeded") << message_of(run);
-            EXPECT_TRUE(logged(run, fmt::format("HTTP {} for the rows", status)));
+            // The journal is written several times a second, also after the state.
+            EXPECT_TRUE(stack_.await([&] { return logged(run, fmt::format("HTTP {} for the rows", status)); }));
             simulator_.mend();
         }
     }
@@ -86,7 +87,9 @@ TEST_F(HttpSourceFaults, F29_RequestsAndThenRunsAreTriedAgain) {
         simulator_.inject(fault);
         const auto run = stack_.trigger("again");
         EXPECT_EQ(stack_.await_final(run), "succeeded") << message_of(run);
-        EXPECT_EQ(stack_.sql("select attempt as x from etl_runs where run_id = $1", {run}), "3");
+        const auto attempts = stack_.sql("select attempt as x from etl_runs where run_id = $1", {run});
+        // libcurl itself asks again when a kept connection is reset before an answer.
+        EXPECT_EQ(attempts, fault.what == "reset" ? "2" : "3");
         EXPECT_TRUE(stack_.get("cache:again") == output_of(simulator_.members("100")));
         simulator_.mend();
     }

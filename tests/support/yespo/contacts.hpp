@@ -1,4 +1,4 @@
-// Contacts that the simulator gives, about 450 bytes each. Everything follows from the number, and every member but the
+// Contacts that the simulator gives, about 490 bytes each. Everything follows from the number, and every member but the
 // id is missing in some of them.
 #pragma once
 
