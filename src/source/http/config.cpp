@@ -107,33 +107,8 @@ void read_paging(const pipeline::Part& part, Config& out) {
     }
 }
 
-}  // namespace
-
-std::vector<pipeline::OptionSpec> option_specs() {
-    std::vector<pipeline::OptionSpec> out = {
-        {"url", OptionKind::text, true, "", "The address, e.g. https://api.example.com/v1/orders.", {}},
-        {"columns",
-         OptionKind::text_map,
-         true,
-         "",
-         "Name to type and JSON pointer within a row: {id: int64!, mail: string /contact/email}.",
-         {}},
-        {"rows", OptionKind::text, false, "", "JSON pointer of the list of rows; else the answer is the list.", {}},
-        {"method", OptionKind::choice, false, "GET", "How to ask.", {"GET", "POST"}},
-        {"headers", OptionKind::text_map, false, "", "More headers; no secrets: those belong into the credential.", {}},
-        {"query", OptionKind::text_map, false, "", "Parameters of every request.", {}},
-        {"body",
-         OptionKind::text,
-         false,
-         "",
-         "Body of a POST; @page, @offset, @cursor and @limit in it become their values.",
-         {}},
-        {"single_as_list",
-         OptionKind::boolean,
-         false,
-         "false",
-         "An object where a list should be is a list of one.",
-         {}},
+std::vector<pipeline::OptionSpec> paging_specs() {
+    return {
         {"paging",
          OptionKind::choice,
          false,
@@ -170,8 +145,43 @@ std::vector<pipeline::OptionSpec> option_specs() {
          "0",
          "Rows of the page before that are asked for again, to see that none slipped out.",
          {}},
-        {"follow_redirects", OptionKind::boolean, false, "false", "Within the same host, or without a credential.", {}},
     };
+}
+
+}  // namespace
+
+std::vector<pipeline::OptionSpec> option_specs() {
+    std::vector<pipeline::OptionSpec> out = {
+        {"url", OptionKind::text, true, "", "The address, e.g. https://api.example.com/v1/orders.", {}},
+        {"columns",
+         OptionKind::text_map,
+         true,
+         "",
+         "Name to type and JSON pointer within a row: {id: int64!, mail: string /contact/email}.",
+         {}},
+        {"rows", OptionKind::text, false, "", "JSON pointer of the list of rows; else the answer is the list.", {}},
+        {"method", OptionKind::choice, false, "GET", "How to ask.", {"GET", "POST"}},
+        {"headers", OptionKind::text_map, false, "", "More headers; no secrets: those belong into the credential.", {}},
+        {"query", OptionKind::text_map, false, "", "Parameters of every request.", {}},
+        {"body",
+         OptionKind::text,
+         false,
+         "",
+         "Body of a POST; @page, @offset, @cursor and @limit in it become their values.",
+         {}},
+        {"single_as_list",
+         OptionKind::boolean,
+         false,
+         "false",
+         "An object where a list should be is a list of one.",
+         {}},
+    };
+    for (auto& spec : paging_specs()) {
+        out.push_back(std::move(spec));
+    }
+    out.push_back(
+        {"follow_redirects", OptionKind::boolean, false, "false", "Within the same host, or without a credential.", {}}
+    );
     for (auto& spec : conduct_specs()) {
         out.push_back(std::move(spec));
     }

@@ -2,10 +2,10 @@
 //
 // Asks for page after page, decodes rows into the declared columns while they arrive, and proves that the last page was
 // the last (paging.hpp). A page that breaks is asked for again. Memory: one window of text (128 KiB, or the largest
-// row) and 2 to 4 bytes a row where rows are told apart by a key. The credential is optional, of kind "http": settings
-// auth (none, basic, bearer, header), user, header, ca_file; the secret is the password, token or header value. It is
-// sent to its allowed hosts only, over TLS or to this machine. Redirects are refused unless allowed, and never followed
-// to another host with a credential.
+// row) and 0.5 to 4 bytes a row where rows are told apart by a key. The credential is optional, of kind "http":
+// settings auth (none, basic, bearer, header), user, header, ca_file; the secret is the password, token or header
+// value. It is sent to its allowed hosts only, over TLS or to this machine. Redirects are refused unless allowed, and
+// never followed to another host with a credential.
 //
 // Errors: source.unavailable, source.timeout, source.rate_limited, source.incomplete (transient) · source.bad_data,
 // source.limit, source.query, source.redirect, http.egress (permanent) · source.auth (unauthorized) · pipeline.invalid,

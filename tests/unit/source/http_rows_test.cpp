@@ -189,40 +189,40 @@ TEST(HttpRows, ALoneElementIsAListWhereThatWasAsked) {
     EXPECT_NE(strict.message.find("a list is expected"), std::string::npos) << strict.message;
 }
 
-constexpr std::string_view page =
+constexpr std::string_view sample =
     "\xef\xbb\xbf"
     R"( { "meta" : {"n":[1,{"rows":[9]}],"t":"\\\"]"} , "data":{"x":1,"rows" : [ {"id":1,"s":"a]},{\""} , )"
     R"({"id":12.0e1,"s":null},{"s":"\u00e9\ud800x","id":-3} ],"y":true},"next":"c 1","total":3} )";
-constexpr std::string_view page_rows = R"({"id":1,"s":"a]},{\""},{"id":120,"s":null},{"id":-3,"s":"é)"
-                                       "\xef\xbf\xbd"
-                                       R"(x"})";
+constexpr std::string_view sample_rows = R"({"id":1,"s":"a]},{\""},{"id":120,"s":null},{"id":-3,"s":"é)"
+                                         "\xef\xbf\xbd"
+                                         R"(x"})";
 
 TEST(HttpPage, PiecesOfAnySizeGiveTheSameRows) {
     HttpReading reading{columns({{"id", "int64!"}, {"s", "string"}}), "/data/rows"};
-    for (std::size_t step = 1; step <= page.size(); ++step) {
+    for (std::size_t step = 1; step <= sample.size(); ++step) {
         reading.step = step;
-        ASSERT_EQ(reading.read(page, "/next"), page_rows) << "pieces of " << step;
+        ASSERT_EQ(reading.read(sample, "/next"), sample_rows) << "pieces of " << step;
         EXPECT_EQ(reading.found, "c 1");
     }
-    reading.read(page, "/total");
+    reading.read(sample, "/total");
     EXPECT_EQ(reading.found, "3");
-    reading.read(page, "/data/y");
+    reading.read(sample, "/data/y");
     EXPECT_EQ(reading.found, "true");
-    reading.read(page, "/absent");
+    reading.read(sample, "/absent");
     EXPECT_EQ(reading.found, std::nullopt);
 }
 
 // Whatever is missing at the end, it is noticed: blanks alone may be.
 TEST(HttpPage, CutAtEveryByte) {
     HttpReading reading{columns({{"id", "int64!"}, {"s", "string"}}), "/data/rows"};
-    const auto whole = page.find_last_not_of(' ') + 1;
+    const auto whole = sample.find_last_not_of(' ') + 1;
     for (std::size_t size = 0; size < whole; ++size) {
-        for (const std::size_t step : {std::size_t{1}, std::size_t{7}, page.size()}) {
+        for (const std::size_t step : {std::size_t{1}, std::size_t{7}, sample.size()}) {
             reading.step = step;
-            ASSERT_EQ(reading.code(page.substr(0, size)), "source.incomplete") << size << ": " << reading.message;
+            ASSERT_EQ(reading.code(sample.substr(0, size)), "source.incomplete") << size << ": " << reading.message;
         }
     }
-    EXPECT_EQ(reading.code(page.substr(0, whole)), "");
+    EXPECT_EQ(reading.code(sample.substr(0, whole)), "");
 }
 
 TEST(HttpPage, WhatIsNoPage) {
