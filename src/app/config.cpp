@@ -51,6 +51,14 @@ unsigned concurrency(const std::string& text) {
     return value;
 }
 
+net::Egress egress(const std::string& text) {
+    try {
+        return net::Egress::parse(text);
+    } catch (const Error& error) {
+        throw std::invalid_argument(error.message());
+    }
+}
+
 std::string masked(const Secret& secret) {
     return secret.empty() ? "" : "***";
 }
@@ -121,6 +129,14 @@ const std::vector<Entry>& entries() {
          "2",
          [](Config& c, const std::string& v) { c.worker_concurrency = concurrency(v); },
          [](const Config& c) { return std::to_string(c.worker_concurrency); }},
+        {"egress_allow",
+         "HEADRACE_EGRESS_ALLOW",
+         "10.1.0.0/16 192.168.1.7",
+         [](Config& c, const std::string& v) {
+             c.egress = egress(v);
+             c.egress_allow = v;
+         },
+         [](const Config& c) { return c.egress_allow; }},
         {"worker_name",
          "HEADRACE_WORKER_NAME",
          "worker-1",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/secret.hpp"
+#include "net/egress.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -24,6 +25,8 @@ struct Config {
     bool log_json = true;                     // HEADRACE_LOG=json|text; default: json unless stderr is a terminal
     std::string log_level = "info";           // HEADRACE_LOG_LEVEL
     unsigned worker_concurrency = 2;          // HEADRACE_WORKER_CONCURRENCY: runs at once, 1..64
+    net::Egress egress;                       // HEADRACE_EGRESS_ALLOW: private addresses that HTTP sources may call
+    std::string egress_allow;                 // the same as it was written
     std::string worker_name;                  // HEADRACE_WORKER_NAME; default host-pid
     std::chrono::milliseconds lease{60'000};  // HEADRACE_LEASE
     std::chrono::milliseconds sweep{5'000};   // HEADRACE_SWEEP

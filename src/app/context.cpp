@@ -32,7 +32,7 @@ Context Context::load() {
     context.db.idle_transaction_timeout = std::min(context.db.idle_transaction_timeout, config.lease);
     context.queue_redis = redis::parse_redis_url(config.redis_url);
     context.cache_redis = redis::parse_redis_url(config.cache_redis_url);
-    context.registry = make_registry(context.cache_redis, context.db);
+    context.registry = make_registry(context.cache_redis, context.db, config.egress);
     return context;
 }
 

@@ -93,6 +93,7 @@ void banner(DevStack& stack, const std::string& address, const std::string& link
         stack.clickhouse().url()
     );
     fmt::print(" bigquery    {}\n", stack.bigquery());
+    fmt::print(" yespo       {}\n", stack.yespo());
     fmt::print(" logs        {}  {}\n", children.log_of("worker"), children.log_of("api"));
     fmt::print(" page        {}/etl\n", address);
     fmt::print(" login       {}   (once, within 10 minutes)\n", link);
@@ -262,7 +263,7 @@ int run_dev(const DevOptions& options) {
     fmt::print("starting postgres, redis and clickhouse …\n");
     std::fflush(stdout);
     stack.start(StopToken());
-    fmt::print("bigquery is {}\n", stack.bigquery());
+    fmt::print("bigquery is {}\nyespo is {}\n", stack.bigquery(), stack.yespo());
     load_pipelines(stack, find_resource("pipelines"));
     const auto address_file = data_dir + "/api.address";
     fs::remove(address_file);

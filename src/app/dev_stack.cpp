@@ -38,6 +38,7 @@ DevStack::DevStack(std::string data_dir)
       redis_({.dir = data_dir_ + "/redis", .settings = {}}),
       clickhouse_({.dir = data_dir_ + "/clickhouse"}),
       simulator_(data_dir_ + "/bigquery"),
+      yespo_(data_dir_ + "/yespo"),
       key_file_(data_dir_ + "/key") {}
 
 void DevStack::start(const StopToken& stop) {
@@ -54,6 +55,7 @@ void DevStack::start(const StopToken& stop) {
 }
 
 void DevStack::stop() {
+    yespo_.stop();
     simulator_.stop();
     clickhouse_.stop();
     redis_.stop();
@@ -87,6 +89,7 @@ void DevStack::load_samples(const StopToken& stop) {
         true
     );
     offer_bigquery(db, store, stop);
+    offer_yespo(db, store, stop);
 }
 
 // A credential that the user stored is left alone, and what it names is read.
@@ -114,6 +117,38 @@ void DevStack::offer_bigquery(postgres::Connection& db, const credential::Store&
     );
 }
 
+// Two accounts; each by itself is the user's or the simulator's.
+void DevStack::offer_yespo(postgres::Connection& db, const credential::Store& store, const StopToken& stop) {
+    std::vector<SimulatedAccount> missing = yespo_.accounts();
+    for (const auto& known : store.list(db)) {
+        if (known.settings.find("simulator") == known.settings.end()) {
+            std::erase_if(missing, [&](const auto& account) { return account.credential == known.name; });
+        }
+    }
+    if (missing.empty()) {
+        yespo_text_ = "your credentials `yespo_ovago` and `yespo_brand_b`";
+        return;
+    }
+    if (!yespo_.start(stop)) {
+        yespo_text_ =
+            "none: store credentials `yespo_ovago`, `yespo_brand_b` (docs/pipelines.md), or build yespo_simulator";
+        return;
+    }
+    yespo_text_ = "a simulator, not the service: " + yespo_.url();
+    for (const auto& account : missing) {
+        store.set(
+            db,
+            {.name = account.credential,
+             .kind = "http",
+             .settings = {{"url", yespo_.url()}, {"simulator", "headrace dev"}},
+             .allowed_hosts = {yespo_.host()}},
+            account.key,
+            "headrace dev",
+            true
+        );
+    }
+}
+
 std::vector<std::pair<std::string, std::string>> DevStack::environment(const std::string& listen) const {
     return {
         {"DATABASE_URL", postgres_.url()},
@@ -125,6 +160,7 @@ std::vector<std::pair<std::string, std::string>> DevStack::environment(const std
         {"HEADRACE_PIPELINES", find_resource("pipelines")},
         {"HEADRACE_WEB", find_resource("web/dist")},
         {"HEADRACE_ADDRESS_FILE", data_dir_ + "/api.address"},
+        {"HEADRACE_EGRESS_ALLOW", "127.0.0.1"},
         {"HEADRACE_WORKER_NAME", "dev"}};
 }
 

@@ -3,6 +3,7 @@
 
 #include "app/servers.hpp"
 #include "app/simulated_bigquery.hpp"
+#include "app/simulated_yespo.hpp"
 #include "base/stop.hpp"
 #include "credential/store.hpp"
 
@@ -32,8 +33,10 @@ public:
 
     PrivateClickHouse& clickhouse() { return clickhouse_; }
 
-    // One line for the banner: the simulator, the user's own service, or that there is none.
+    // One line each for the banner: the simulator, the user's own service, or that there is none.
     const std::string& bigquery() const { return bigquery_text_; }
+
+    const std::string& yespo() const { return yespo_text_; }
 
     const std::string& data_dir() const { return data_dir_; }
 
@@ -41,6 +44,7 @@ private:
     void prepare_database();
     void load_samples(const StopToken& stop);
     void offer_bigquery(postgres::Connection& db, const credential::Store& store, const StopToken& stop);
+    void offer_yespo(postgres::Connection& db, const credential::Store& store, const StopToken& stop);
 
     std::string data_dir_;
     PrivatePostgres postgres_;
@@ -48,6 +52,8 @@ private:
     PrivateClickHouse clickhouse_;
     SimulatedBigQuery simulator_;
     std::string bigquery_text_;
+    SimulatedYespo yespo_;
+    std::string yespo_text_;
     std::string key_file_;
     std::string session_secret_;
 };

@@ -5,14 +5,21 @@
 #include "sink/redis/redis_sink.hpp"
 #include "source/bigquery/bigquery.hpp"
 #include "source/clickhouse/clickhouse.hpp"
+#include "source/http/http.hpp"
+#include "source/yespo/yespo.hpp"
 #include "transform/transforms.hpp"
 
 namespace headrace::app {
 
-pipeline::Registry make_registry(const redis::Options& cache, const postgres::ConnectOptions& db) {
+pipeline::Registry
+make_registry(const redis::Options& cache, const postgres::ConnectOptions& db, const net::Egress& egress) {
     pipeline::Registry registry;
+    const auto may_call = [egress](const sockaddr* address) { return egress.allows(address); };
+    const auto paces = source::http::make_paces();
     registry.add(source::bigquery::type());
     registry.add(source::clickhouse::type());
+    registry.add(source::http::type(may_call, paces));
+    registry.add(source::yespo::type(may_call, paces));
     for (auto& type : transform::types()) {
         registry.add(std::move(type));
     }

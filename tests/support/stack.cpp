@@ -106,6 +106,7 @@ HeadraceProcess::Env Stack::environment() const {
         {"HEADRACE_PIPELINES", folder_ + "/pipelines"},
         {"HEADRACE_LEASE", "2s"},
         {"HEADRACE_SWEEP", "200ms"},
+        {"HEADRACE_EGRESS_ALLOW", "127.0.0.1"},
         {"SESSION_SECRET", "0123456789abcdef0123456789abcdef"}};
 }
 

@@ -3,9 +3,8 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "source/retry_after.hpp"
 
-#include <chrono>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,7 +27,6 @@ bool worth_repeating(const Refusal& refusal);   // the same request again, after
 bool worth_a_new_job(std::string_view reason);  // the job failed by no fault of the query; its id is spent
 Error to_error(const Refusal& refusal, std::string_view doing);
 
-// Retry-After: seconds or an HTTP date. nullopt: absent or not understood.
-std::optional<std::chrono::seconds> parse_retry_after(std::string_view value, std::chrono::sys_seconds now);
+using source::parse_retry_after;
 
 }  // namespace headrace::source::bigquery
