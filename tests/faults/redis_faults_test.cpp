@@ -154,5 +154,60 @@ INSTANTIATE_TEST_SUITE_P(Points, CannotSave, testing::Values("K5", "K12"), [](co
     return std::string(info.param);
 });
 
+// ---- F18: a generation with very many fields is replaced
+
+// Also where the server was not told to free lazily: nothing that we send may delete it on the spot, which would stop
+// everybody (locks, sessions, readers) for as long as that takes.
+TEST(RedisStall, F18_ReplacingALargeHashStopsNobody) {
+    constexpr int many = 20'000;
+    app::PrivateRedis server(
+        {.dir = servers().fresh_folder() + "/redis",
+         .append_only = false,
+         .settings = {{"lazyfree-lazy-server-del", "no"}, {"lazyfree-lazy-user-del", "no"}}}
+    );
+    server.start({});
+    Stack stack(servers().fresh_database(), server.url().reveal());
+    stack.write_pipeline(
+        "t",
+        "source: { type: clickhouse, credential: clickhouse, query: \"SELECT number AS id, 1 AS v FROM "
+        "system.numbers LIMIT 10\" }\n"
+        "sinks:\n  - { type: redis, as: hash, key: \"kept\", field: id, keep_previous: 1h }\n"
+        "  - { type: redis, as: hash, key: \"dropped\", field: id, keep_previous: 0s }\n"
+    );
+    auto worker = stack.start_worker();
+    ASSERT_EQ(stack.await_final(stack.trigger("t")), "succeeded") << worker->log();
+    auto& redis = stack.redis();
+    for (const auto* key : {"kept", "dropped"}) {
+        for (int part = 0; part < 4; ++part) {
+            redis.command(
+                {"EVAL",
+                 "for i = 1, tonumber(ARGV[2]) do redis.call('HSET', KEYS[1], ARGV[1] .. ' ' .. i, i) end",
+                 "1",
+                 key,
+                 std::to_string(part),
+                 std::to_string(many / 4)}
+            );
+        }
+    }
+    redis.command({"CONFIG", "RESETSTAT"});
+    // The second run takes the first one's predecessor away for good.
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_EQ(stack.await_final(stack.trigger("t")), "succeeded") << worker->log();
+    }
+    EXPECT_EQ(redis.command({"HLEN", "kept"}).integer(), 10);
+    EXPECT_EQ(redis.command({"HLEN", "dropped"}).integer(), 10);
+    const auto keys = redis.command({"KEYS", "*"});
+    for (const auto& key : keys.elements()) {
+        if (redis.command({"TYPE", key.str()}).str() == "hash") {
+            EXPECT_LT(redis.command({"HLEN", key.str()}).integer(), many) << key.str() << " is still there";
+        }
+    }
+    // Small ones are never freed by the other thread, so these are the two large ones.
+    EXPECT_TRUE(stack.await([&] {
+        return redis::info_field(redis.command({"INFO", "memory"}).take_str(), "lazyfreed_objects") == "2";
+    })) << redis.command({"INFO", "memory"}).take_str();
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where crash_count > 0 or attempt > 1"), "0");
+}
+
 }  // namespace
 }  // namespace headrace
