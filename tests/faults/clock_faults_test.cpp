@@ -64,6 +64,54 @@ std::string date_in(Stack& stack, int ahead) {
     );
 }
 
+// ---- F36
+
+TEST(ClockStep, F36_RunsAndSlotsDoNotCare) {
+    if (fake_library().empty()) {
+        GTEST_SKIP() << no_fake;
+    }
+    FakeClock clock;
+    Scene scene([&](Stack&) { return clock.environment(); });
+    auto& stack = scene.stack;
+    stack.write_pipeline(
+        "each.second",
+        "source: { type: clickhouse, credential: clickhouse, query: SELECT 1 AS id }\nsinks: { type: redis, as: json "
+        "}\nschedule: { cron: \"* * * * * *\", timezone: UTC, overlap: queue, catchup: all }\n"
+    );
+    support::write_slow_pipeline(stack, Scene::rows, 5);  // longer than the lease
+    const auto slots = [&] {
+        return stack.sql("select count(*) as x from etl_runs where pipeline = 'each.second' and state = 'succeeded'");
+    };
+    const auto run_id = stack.trigger("t");
+    ASSERT_TRUE(stack.await([&] { return run_of(stack, "state", run_id) == "running"; })) << scene.worker->log();
+    for (const int ahead : {3600, -86'400, 86'400, -3600, 0}) {
+        SCOPED_TRACE(ahead);
+        const auto before = slots();
+        clock.set(ahead);
+        ASSERT_TRUE(stack.await([&] { return slots() != before; })) << "it stands still: " << scene.worker->log();
+    }
+    EXPECT_EQ(stack.await_final(run_id), "succeeded") << scene.worker->log();
+    EXPECT_EQ(run_of(stack, "attempt || ' ' || crash_count", run_id), "1 0");
+    EXPECT_EQ(support::look_at(stack.get("cache:t"), Scene::rows).version, 2);
+    stack.db().exec("update etl_pipelines set paused = true");
+    EXPECT_TRUE(stack.await([&] {
+        return stack.sql("select count(*) as x from etl_runs where state in ('queued', 'running', 'committed')") == "0";
+    }));
+    EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where state <> 'succeeded' or attempt <> 1"), "0");
+    EXPECT_EQ(
+        stack.sql("select (count(*) = count(distinct slot) and count(*) = extract(epoch from max(slot) - min(slot)) + 1"
+                  " and max(slot) <= now())::text as x from etl_runs where pipeline = 'each.second'"),
+        "true"
+    ) << stack.sql("select string_agg(slot::text || ' ' || state, E'\\n' order by slot) as x from etl_runs");
+    // The history shows what passed, not what the clock said.
+    EXPECT_EQ(
+        stack.sql("select count(*) as x from etl_steps where finished_at < started_at or finished_at > started_at + "
+                  "interval '1 minute'"),
+        "0"
+    );
+    EXPECT_TRUE(scene.worker->terminate(seconds(10)).ok());
+}
+
 // ---- F37
 
 class ClockSkew : public testing::TestWithParam<int> {
@@ -112,6 +160,43 @@ TEST_P(ClockSkew, F37_ATryThatWaitsComesInTime) {
     EXPECT_LE(late(stack, due, run_id, "2"), 4.0);
     EXPECT_EQ(run_of(stack, "crash_count", run_id), "0");
     support::expect_whole(stack, run_id, 2, Scene::rows);
+}
+
+// A run for later is put into the queue by a worker with one clock and done by one with another, both ways round.
+TEST_P(ClockSkew, F37_ARunForLaterIsNeitherEarlyNorForgotten) {
+    if (fake_library().empty()) {
+        GTEST_SKIP() << no_fake;
+    }
+    Scene scene;
+    auto& stack = scene.stack;
+    FakeClock clock(GetParam());
+    for (const bool sender_is_wrong : {true, false}) {
+        SCOPED_TRACE(sender_is_wrong);
+        scene.worker->terminate(seconds(10));
+        // As a slot with jitter: due in 1.5 s, and only noted in the outbox.
+        const auto run_id = stack.sql("select gen_random_uuid() as x");
+        stack.db().transaction([&](postgres::Connection& c) {
+            c.exec(
+                "insert into etl_runs (run_id, pipeline, definition_version, trigger, triggered_by, job_id, "
+                "max_attempts, available_at) select $1::uuid, name, definition_version, 'schedule', 'schedule', 'run-' "
+                "|| $1::uuid::text,"
+                " 3, now() + interval '1500 ms' from etl_pipelines where name = 't'",
+                {run_id}
+            );
+            c.exec("insert into etl_outbox (run_id) values ($1)", {run_id});
+        });
+        const auto right = support::HeadraceProcess::Env();
+        auto sender = stack.start_worker(sender_is_wrong ? clock.environment() : right);
+        ASSERT_TRUE(stack.await([&] {
+            return stack.sql("select sent_at is not null as x from etl_outbox where run_id = $1", {run_id}) == "t";
+        })) << sender->log();
+        sender->kill();
+        scene.worker = stack.start_worker(sender_is_wrong ? right : clock.environment());
+        ASSERT_EQ(stack.await_final(run_id, seconds(20)), "succeeded") << scene.worker->log();
+        const auto due = run_of(stack, "available_at", run_id);
+        EXPECT_GE(late(stack, due, run_id, "1"), -1.0);
+        EXPECT_LE(late(stack, due, run_id, "1"), 4.0);
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Hours, ClockSkew, testing::Values(3600, -3600), [](const auto& info) {
