@@ -3,6 +3,7 @@
 #include "api/json_writer.hpp"
 #include "api/problem.hpp"
 #include "auth/cookie.hpp"
+#include "base/killpoint.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
@@ -88,6 +89,7 @@ net::Response once(
             return;
         }
         out = effect(c);
+        HEADRACE_POINT("A1");
         c.exec(
             "insert into etl_idempotency (actor, key, fingerprint, status, headers, body) values ($1, $2, $3, $4, $5, "
             "$6)"
@@ -100,7 +102,9 @@ net::Response once(
             "interval '24 hours'"
             " limit 100 for update skip locked)"
         );
+        HEADRACE_POINT("A2");
     });
+    HEADRACE_POINT("A3");
     return out;
 }
 

@@ -3,6 +3,7 @@
 #include "api/input.hpp"
 #include "api/run_view.hpp"
 #include "api/services.hpp"
+#include "base/killpoint.hpp"
 #include "base/log.hpp"
 #include "run/control.hpp"
 
@@ -102,6 +103,7 @@ net::Response start(Services& services, const Call& call, postgres::Connection& 
     if (!created.empty()) {
         announce(services, db, "run.created", created, request.pipeline);
     }
+    HEADRACE_POINT("A4");
     return out;
 }
 

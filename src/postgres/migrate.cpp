@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <sodium.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <span>
 
@@ -33,16 +34,34 @@ int newest_embedded() {
     return migrations::all().empty() ? 0 : number_of(migrations::all().back().name);
 }
 
-bool has_table(Connection& connection) {
-    return connection.exec("select to_regclass('etl_migrations') is not null as there").boolean(0, "there");
+struct Schema {
+    int newest = 0;          // migration
+    int oldest_program = 0;  // that can work with it
+};
+
+Schema read_schema(Connection& connection) {
+    if (!connection.exec("select to_regclass('etl_migrations') is not null as there").boolean(0, "there")) {
+        return {};
+    }
+    // By way of JSON: older programs made the table without this column.
+    const auto row = connection.exec(
+        "select coalesce(max(number), 0) as newest,"
+        " coalesce(max(coalesce((to_jsonb(m)->>'oldest_program')::int, number)), 0) as oldest from etl_migrations m"
+    );
+    return {static_cast<int>(row.integer(0, "newest")), static_cast<int>(row.integer(0, "oldest"))};
 }
 
-void refuse_newer(int in_database) {
-    if (in_database > newest_embedded()) {
+void refuse_newer(const Schema& schema) {
+    if (schema.oldest_program > newest_embedded()) {
         throw Error(
             ErrorKind::permanent,
             "postgres.schema",
-            fmt::format("the database is at schema {}, this program knows {}", in_database, newest_embedded())
+            fmt::format(
+                "the database is at schema {}, which needs a program of {} or newer; this one is of {}",
+                schema.newest,
+                schema.oldest_program,
+                newest_embedded()
+            )
         )
             .with_hint("Start a newer headrace.");
     }
@@ -65,14 +84,24 @@ bool apply(Connection& connection, const EmbeddedFile& file) {
     connection.transaction([&](Connection& c) {
         c.script(file.content);
         c.exec(
-            "insert into etl_migrations (number, name, checksum) values ($1, $2, $3)",
-            {number, file.name, checksum(file.content)}
+            "insert into etl_migrations (number, name, checksum, oldest_program) values ($1, $2, $3, $4)",
+            {number, file.name, checksum(file.content), oldest_program(file.name, file.content)}
         );
     });
     return true;
 }
 
 }  // namespace
+
+int oldest_program(std::string_view name, std::string_view content) {
+    constexpr std::string_view mark = "-- oldest program: ";
+    const auto number = number_of(name);
+    if (!content.starts_with(mark)) {
+        return number;
+    }
+    const auto named = std::atoi(std::string(content.substr(mark.size(), 4)).c_str());
+    return named > 0 ? std::min(named, number) : number;
+}
 
 std::vector<Migration> migrate(Connection& connection) {
     std::vector<Migration> done;
@@ -82,9 +111,8 @@ std::vector<Migration> migrate(Connection& connection) {
         "null,"
         " applied_at timestamptz not null default now())"
     );
-    refuse_newer(
-        static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n"))
-    );
+    refuse_newer(read_schema(connection));
+    connection.exec("alter table etl_migrations add column if not exists oldest_program integer");
     for (const auto& file : migrations::all()) {
         if (apply(connection, file)) {
             done.push_back({number_of(file.name), std::string(file.name)});
@@ -95,18 +123,13 @@ std::vector<Migration> migrate(Connection& connection) {
 }
 
 void require_schema(Connection& connection) {
-    int in_database = 0;
-    if (has_table(connection)) {
-        in_database =
-            static_cast<int>(connection.exec("select coalesce(max(number), 0) as n from etl_migrations").integer(0, "n")
-            );
-    }
-    refuse_newer(in_database);
-    if (in_database < newest_embedded()) {
+    const auto schema = read_schema(connection);
+    refuse_newer(schema);
+    if (schema.newest < newest_embedded()) {
         throw Error(
             ErrorKind::permanent,
             "postgres.schema",
-            fmt::format("the database is at schema {}, this program needs {}", in_database, newest_embedded())
+            fmt::format("the database is at schema {}, this program needs {}", schema.newest, newest_embedded())
         );
     }
 }

@@ -35,6 +35,13 @@ void read_sentinels(Options& options, const net::Url& url) {
 
 }  // namespace
 
+Options at_key(Options options, std::string key) {
+    if (options.cluster) {
+        options.cluster_key = std::move(key);
+    }
+    return options;
+}
+
 Options parse_redis_url(std::string_view text) {
     auto url = net::parse_url(text);
     Options options;

@@ -32,6 +32,9 @@ struct Options {
     std::chrono::milliseconds reply_timeout{10'000};   // longest wait for one reply, and for one write
 };
 
+// The same; in a cluster the node that has `key`, and everything that shares its slot.
+Options at_key(Options options, std::string key);
+
 // redis://[[user]:password@]host[:port][/db], rediss:// for TLS, redis+unix:///path[?db=n] or unix:///path[?db=n];
 // redis+sentinel://[[user]:password@]sentinel[:26379]/master[?sentinel=host:port&…&db=n], redis+cluster://…host[:port];
 // rediss+sentinel:// and rediss+cluster:// for TLS.

@@ -18,4 +18,8 @@ std::string BullmqQueue::state(std::string_view job_id) {
     return queue_.state(job_id);
 }
 
+void BullmqQueue::promote(std::string_view job_id) {
+    queue_.promote(job_id);
+}
+
 }  // namespace headrace::run

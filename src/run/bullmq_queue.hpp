@@ -12,6 +12,7 @@ public:
 
     void add(const RunJob& job) override;
     std::string state(std::string_view job_id) override;
+    void promote(std::string_view job_id) override;
 
 private:
     bullmq::Queue queue_;

@@ -1,6 +1,7 @@
 #include "run/control.hpp"
 
 #include "base/ids.hpp"
+#include "base/killpoint.hpp"
 #include "pipeline/incremental.hpp"
 #include "run/states.hpp"
 
@@ -270,6 +271,7 @@ std::optional<std::int64_t> change_pipeline(
                  {pipeline}
             )
                 .integer(0, "version");
+        HEADRACE_POINT("A5");
         audit(c, by, "pipeline.change", pipeline, detail);
     });
     return now_at;

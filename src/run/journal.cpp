@@ -37,9 +37,13 @@ Journal::Journal(
       redactor_(std::move(redactor)),
       last_seq_(last_seq) {}
 
+Timestamp Journal::time() const {
+    return started_at_ + std::chrono::floor<std::chrono::microseconds>(Deadline::Clock::now() - began_);
+}
+
 void Journal::begin(std::string_view step) {
     std::lock_guard lock(mutex_);
-    StepNote note{.state = "running", .started_at = now(), .finished_at = std::nullopt, .detail = {}};
+    StepNote note{.state = "running", .started_at = time(), .finished_at = std::nullopt, .detail = {}};
     known_.insert_or_assign(std::string(step), note);
     steps_.insert_or_assign(std::string(step), std::move(note));
     open_.emplace_back(step);
@@ -49,7 +53,7 @@ void Journal::done(std::string_view step, std::uint64_t rows, std::uint64_t byte
     std::lock_guard lock(mutex_);
     auto& note = known_[std::string(step)];
     note.state = "done";
-    note.finished_at = now();
+    note.finished_at = time();
     note.rows = rows;
     note.bytes = bytes;
     note.detail = redactor_->apply(clean(std::move(detail)));
@@ -61,7 +65,7 @@ void Journal::fail(std::string_view step, std::string detail) {
     std::lock_guard lock(mutex_);
     auto& note = known_[std::string(step)];
     note.state = "failed";
-    note.finished_at = now();
+    note.finished_at = time();
     note.detail = redactor_->apply(clean(std::move(detail)));
     steps_.insert_or_assign(std::string(step), note);
     std::erase(open_, step);
@@ -77,14 +81,14 @@ std::int64_t Journal::log(std::string_view level, std::string_view step, std::st
     if (dropped_ > 0) {
         lines_.push_back(
             {++last_seq_,
-             now(),
+             time(),
              "warn",
              "",
              std::to_string(dropped_) + " log lines were dropped: Postgres did not take them"}
         );
         dropped_ = 0;
     }
-    lines_.push_back({++last_seq_, now(), std::string(level), std::string(step), std::move(text)});
+    lines_.push_back({++last_seq_, time(), std::string(level), std::string(step), std::move(text)});
     return last_seq_;
 }
 

@@ -3,6 +3,7 @@
 // stream. What was written survives a killed worker; what is not written yet when Postgres is away waits, bounded.
 #pragma once
 
+#include "base/deadline.hpp"
 #include "base/redactor.hpp"
 #include "base/time.hpp"
 #include "postgres/connection.hpp"
@@ -78,12 +79,17 @@ public:
 private:
     friend class JournalWriter;
 
+    // The attempt's own time: its start by the wall clock and what passed since then, so that no step seems to take an
+    // hour, or less than nothing, when somebody sets the clock.
+    Timestamp time() const;
+
     const std::string run_id_;
     const std::string pipeline_;
     const std::string attempt_id_;
     const int attempt_;
     const std::shared_ptr<const Redactor> redactor_;
     const Timestamp started_at_ = now();
+    const Deadline::Clock::time_point began_ = Deadline::Clock::now();
     mutable std::mutex mutex_;
     std::int64_t last_seq_;
     std::vector<LogLine> lines_;

@@ -225,7 +225,7 @@ void JournalWriter::State::collect(Journal& journal, Bundle& out) {
              {"bw", 0}}
         );
     }
-    const auto at = now();
+    const auto at = journal.time();
     out.progress.push_back(
         {{"run", journal.run_id_},
          {"aid", journal.attempt_id_},

@@ -1,13 +1,18 @@
 // OutputStore in Redis, by the scripts of run/publish_scripts. Connects at the first call; after an error the
-// connection is dropped, and the next call makes a new one. One thread.
+// connection is dropped, and the next call makes a new one. In a Redis Cluster each output has a connection of its own,
+// to the node that has its slot; a slot that moved is an error, after which the next call finds it. One thread.
 #pragma once
 
 #include "base/stop.hpp"
+#include "pipeline/redis_space.hpp"
 #include "redis/connection.hpp"
 #include "redis/options.hpp"
 #include "run/stores.hpp"
 
-#include <optional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
 
 namespace headrace::run {
 
@@ -24,11 +29,13 @@ public:
 
 private:
     template <class Body>
-    auto with(Body&& body);
+    auto with(const pipeline::RedisSpace& space, Body&& body);
+    std::vector<Live> look_together(std::span<const Generation> generations);
+    void retire_together(std::span<const Retirable> outputs, Deadline until);
 
     redis::Options options_;
     StopToken stop_;
-    std::optional<redis::Connection> cache_;
+    std::map<std::string, redis::Connection> connections_;  // by a key of the slot; without a cluster there is one
 };
 
 }  // namespace headrace::run

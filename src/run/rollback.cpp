@@ -54,7 +54,7 @@ bool secure(redis::Connection& cache, const pipeline::RedisSpace& space, const p
 }
 
 // The generation that Redis keeps beside the live one, with what Postgres knows about it.
-Target target_of(Connection& db, redis::Connection& cache, Generation current, std::string_view name) {
+Target target_of(Connection& db, const CacheAt& cache_at, Generation current, std::string_view name) {
     if (current.manifest.keys.empty()) {
         throw no_previous(fmt::format("{} is not in Redis", name));
     }
@@ -62,6 +62,7 @@ Target target_of(Connection& db, redis::Connection& cache, Generation current, s
         throw no_previous(fmt::format("{} is merged row by row: there is no generation before", name));
     }
     const auto space = current.space();
+    auto& cache = cache_at(space);
     const auto marker = cache.command({"HMGET", space.marker(), "e", "s", "p"});
     if (marker.at(0).is_nil() || marker.at(0).integer() != current.epoch || marker.at(1).integer() != current.seq) {
         throw no_previous(fmt::format("Redis does not show the last generation of {} yet", name))
@@ -121,7 +122,7 @@ void refuse_while_active(Connection& c, std::string_view pipeline) {
     }
 }
 
-std::vector<Target> targets_of(Connection& db, redis::Connection& cache, const RollbackRequest& request) {
+std::vector<Target> targets_of(Connection& db, const CacheAt& cache_at, const RollbackRequest& request) {
     if (db.exec("select 1 from etl_pipelines where name = $1 and not removed", {request.pipeline}).empty()) {
         throw Error(ErrorKind::invalid, "pipeline.not_found", fmt::format("there is no pipeline {}", request.pipeline));
     }
@@ -142,7 +143,7 @@ std::vector<Target> targets_of(Connection& db, redis::Connection& cache, const R
     }
     std::vector<Target> targets;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        targets.push_back(target_of(db, cache, generation_of(rows, i), rows.text(i, "name")));
+        targets.push_back(target_of(db, cache_at, generation_of(rows, i), rows.text(i, "name")));
     }
     return targets;
 }
@@ -234,8 +235,8 @@ void decide_output(Connection& c, const std::string& run_id, const std::string& 
 
 }  // namespace
 
-RolledBack rollback(Connection& db, redis::Connection& cache, const RollbackRequest& request) {
-    const auto targets = targets_of(db, cache, request);
+RolledBack rollback(Connection& db, const CacheAt& cache_at, const RollbackRequest& request) {
+    const auto targets = targets_of(db, cache_at, request);
     const auto run_id = make_uuid_v7();
     const auto attempt_id = make_uuid_v4();
     db.transaction([&](Connection& c) {

@@ -3,10 +3,12 @@
 // by the reconciler and the next run replaces it as usual. A second rollback goes forward again.
 #pragma once
 
+#include "pipeline/redis_space.hpp"
 #include "postgres/connection.hpp"
 #include "redis/connection.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,9 @@ struct RollbackRequest {
     std::string output;  // name ("redis:cache:t") or live key; "" = all outputs of the pipeline
     std::string by;      // actor, shown in history
 };
+
+// The connection to the server that holds an output: in a cluster not the same for all. Valid until the next call.
+using CacheAt = std::function<redis::Connection&(const pipeline::RedisSpace&)>;
 
 struct RolledBack {
     struct Output {
@@ -36,6 +41,6 @@ struct RolledBack {
 // Throws pipeline.not_found; run.no_previous (invalid) when one of the outputs has no previous generation in Redis, is
 // merged, or is named wrongly (then nothing is rolled back); run.already_active (invalid) while a run of the pipeline
 // is running or not yet visible, because it would replace the result; redis.*, postgres.*.
-RolledBack rollback(postgres::Connection& db, redis::Connection& cache, const RollbackRequest& request);
+RolledBack rollback(postgres::Connection& db, const CacheAt& cache_at, const RollbackRequest& request);
 
 }  // namespace headrace::run

@@ -36,6 +36,7 @@ public:
     virtual void add(const RunJob& job) = 0;  // nothing when a job of this id is there
     // completed failed delayed active waiting prioritized waiting-children unknown
     virtual std::string state(std::string_view job_id) = 0;
+    virtual void promote(std::string_view job_id) = 0;  // a delayed job is due now; nothing for others
 };
 
 // --- Outputs in Redis

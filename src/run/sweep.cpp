@@ -92,11 +92,16 @@ void Sweep::reap_dead() {
     }
 }
 
-// Queued runs whose job Redis lost, or whose job BullMQ gave up: a new job with a new id.
+// Queued runs whose job Redis lost, or whose job BullMQ gave up: a new job with a new id. A job that still waits for
+// its time was delayed by a clock that is ahead of Postgres': it comes now.
 void Sweep::resend_lost() {
     bool any = false;
     for (const auto& run : ledger_.queued_for(2 * interval_)) {
         const auto state = queue_.state(run.job_id);
+        if (state == "delayed") {
+            queue_.promote(run.job_id);
+            continue;
+        }
         if (state != "unknown" && state != "completed" && state != "failed") {
             continue;
         }

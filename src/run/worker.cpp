@@ -54,6 +54,15 @@ std::map<std::string, std::filesystem::file_time_type> times_of(const std::strin
     return times;
 }
 
+// Before anything else, and before this worker is entered anywhere.
+void refuse_unfit(const WorkerSettings& settings) {
+    auto db = postgres::Connection::connect(settings.db);
+    postgres::require_schema(db);
+    if (settings.verify) {
+        settings.verify(db);
+    }
+}
+
 }  // namespace
 
 struct Worker::State {
@@ -193,14 +202,10 @@ struct Worker::State {
     }
 };
 
-Worker::Worker(WorkerSettings settings, const pipeline::Registry& registry)
-    : state_(std::make_unique<State>(std::move(settings), registry)) {
-    auto db = state_->pool.take();
-    postgres::require_schema(*db);
-    if (state_->settings.verify) {
-        state_->settings.verify(*db);
-    }
-    state_->load_catalog(*db);
+Worker::Worker(WorkerSettings settings, const pipeline::Registry& registry) {
+    refuse_unfit(settings);
+    state_ = std::make_unique<State>(std::move(settings), registry);
+    state_->load_catalog(*state_->pool.take());
 }
 
 Worker::~Worker() {

@@ -397,6 +397,18 @@ TYPED_TEST(StoreContract, F52_aRunOfARemovedPipelineIsNotDecided) {
     EXPECT_EQ(this->s.state(run), "cancelled");
 }
 
+TYPED_TEST(StoreContract, aDelayedJobCanBeMadeDue) {
+    auto& queue = this->s.queue();
+    queue.add({.id = "later", .pipeline = "p", .data = "{}", .delay = milliseconds(3'600'000)});
+    EXPECT_EQ(queue.state("later"), "delayed");
+    queue.promote("later");
+    EXPECT_EQ(queue.state("later"), "waiting");
+    queue.promote("later");
+    EXPECT_EQ(queue.state("later"), "waiting");
+    EXPECT_NO_THROW(queue.promote("nobody"));
+    EXPECT_EQ(queue.state("nobody"), "unknown");
+}
+
 TYPED_TEST(StoreContract, aRunThatIsOverNeedsNoJob) {
     const auto run = this->trigger();
     this->s.cancel(run);

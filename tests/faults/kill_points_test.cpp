@@ -16,7 +16,7 @@ using support::TableReader;
 using support::TornReader;
 
 constexpr int table_rows = 3000;
-constexpr const char* outputs = "6";
+constexpr const char* output_count = "6";
 
 // Staging that a dead attempt left is younger than an hour: it is made older, and then swept.
 void expect_staging_swept(Stack& stack) {
@@ -150,7 +150,7 @@ TEST(KillPoints, F09_K20_K21_slotRunsExactlyOnce) {
             ),
             "1"
         );
-        EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), outputs);
+        EXPECT_EQ(stack.sql("select count(*) as x from etl_commits where run_id = $1", {run_id}), output_count);
     }
 }
 

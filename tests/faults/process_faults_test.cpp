@@ -4,11 +4,12 @@
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
 #include "support/paths.hpp"
-#include "support/proxy.hpp"
+#include "support/sanitized.hpp"
 #include "support/scene.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -18,7 +19,6 @@ namespace headrace {
 namespace {
 
 using std::chrono::seconds;
-using support::Loss;
 using support::run_of;
 using support::Scene;
 using support::servers;
@@ -262,6 +262,45 @@ TEST(LittleRoom, F45_DiskOfTheWorkerIsFull) {
     support::expect_whole(stack, run_id, 2, Scene::rows);
     EXPECT_TRUE(worker.running());
     EXPECT_TRUE(worker.terminate(SIGTERM, std::chrono::milliseconds(10'000)).ok());
+}
+
+// What it may still take, on top of what it has: less than one row of `large` needs.
+void limit_memory(const support::HeadraceProcess& worker, std::uint64_t more) {
+    std::ifstream in("/proc/" + std::to_string(worker.pid()) + "/status");
+    std::string word;
+    rlim_t has = 0;
+    while (in >> word && word != "VmData:") {
+    }
+    in >> has;
+    ASSERT_GT(has, 0u);
+    const rlimit limit{has * 1024 + more, RLIM_INFINITY};
+    ASSERT_EQ(::prlimit(worker.pid(), RLIMIT_DATA, &limit, nullptr), 0);
+}
+
+TEST(LittleRoom, F44_MemoryLimitFailsTheRunAndNotTheWorker) {
+    if (support::sanitized) {
+        GTEST_SKIP() << "sanitizers end a process that has no memory left";
+    }
+    Scene scene;
+    auto& stack = scene.stack;
+    stack.write_pipeline(
+        "large",
+        "source:\n  type: clickhouse\n  credential: clickhouse\n"
+        "  query: \"SELECT arrayStringConcat(arrayMap(x -> '0123456789abcdef', range(3000000))) AS t\"\n"
+        "sinks: { type: redis, as: json }\nretry: { attempts: 1 }\n"
+    );
+    ASSERT_TRUE(stack.await([&] {
+        return stack.sql("select count(*) as x from etl_pipelines where name = 'large'") == "1";
+    }));
+    limit_memory(*scene.worker, 40u << 20);
+    const auto run_id = stack.trigger("large");
+    EXPECT_EQ(stack.await_final(run_id), "failed") << scene.worker->log();
+    EXPECT_EQ(run_of(stack, "error->>'code'", run_id), "run.memory") << run_of(stack, "error", run_id);
+    EXPECT_EQ(run_of(stack, "crash_count", run_id), "0");
+    EXPECT_TRUE(scene.worker->running()) << scene.worker->log();
+    const auto next = stack.trigger("t");
+    EXPECT_EQ(stack.await_final(next), "succeeded") << scene.worker->log();
+    support::expect_whole(stack, next, 2, Scene::rows);
 }
 
 }  // namespace

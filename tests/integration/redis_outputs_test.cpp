@@ -76,14 +76,14 @@ protected:
     }
 
     run::RolledBack roll_back(const std::string& output = "") {
-        auto done = run::rollback(run_->db(), run_->cache(), {.pipeline = "t", .output = output, .by = "ana"});
+        auto done = run::rollback(run_->db(), run_->cache_at(), {.pipeline = "t", .output = output, .by = "ana"});
         EXPECT_TRUE(run_->make_visible(done.run_id));
         return done;
     }
 
     std::string refused() {
         try {
-            run::rollback(run_->db(), run_->cache(), {.pipeline = "t", .output = "", .by = "ana"});
+            run::rollback(run_->db(), run_->cache_at(), {.pipeline = "t", .output = "", .by = "ana"});
             return "";
         } catch (const Error& e) {
             EXPECT_NE(e.hint(), "");
@@ -626,7 +626,7 @@ TEST_F(RedisCluster, OutputsWithATagWorkWhole) {
     EXPECT_EQ(version_in(t.get(t.get("{shop}:p:*:current") + "{shop}:p:19")), 2);
     t.retire();
     for (const auto* output : {"{shop}:j", "{shop}:d:*", "{shop}:p:*", "{shop}:a:*"}) {
-        const auto done = run::rollback(t.db(), t.cache(), {.pipeline = "t", .output = output, .by = "ana"});
+        const auto done = run::rollback(t.db(), t.cache_at(), {.pipeline = "t", .output = output, .by = "ana"});
         EXPECT_TRUE(t.make_visible(done.run_id));
     }
     EXPECT_EQ(version_in(t.get("{shop}:j")), 1);

@@ -114,4 +114,12 @@ std::string FakeRunQueue::state(std::string_view job_id) {
     return state;
 }
 
+void FakeRunQueue::promote(std::string_view job_id) {
+    queue_.scene().before("promote", job_id);
+    if (auto* one = queue_.job(job_id); one != nullptr && one->state == "delayed") {
+        one->state = "waiting";
+    }
+    queue_.scene().after();
+}
+
 }  // namespace headrace::sim

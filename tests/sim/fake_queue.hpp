@@ -52,6 +52,7 @@ public:
 
     void add(const run::RunJob& job) override;
     std::string state(std::string_view job_id) override;
+    void promote(std::string_view job_id) override;
 
 private:
     FakeQueue& queue_;

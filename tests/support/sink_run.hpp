@@ -9,6 +9,7 @@
 #include "run/postgres_ledger.hpp"
 #include "run/publisher.hpp"
 #include "run/redis_outputs.hpp"
+#include "run/rollback.hpp"
 
 #include <functional>
 #include <memory>
@@ -48,6 +49,10 @@ public:
     postgres::Connection& db() { return db_; }
 
     redis::Connection& cache() { return cache_; }
+
+    run::CacheAt cache_at() {
+        return [this](const pipeline::RedisSpace&) -> redis::Connection& { return cache_; };
+    }
 
     std::int64_t output_id(std::size_t sink = 0);
     std::string sql(const std::string& statement, const std::vector<postgres::Param>& params = {});  // first column `x`

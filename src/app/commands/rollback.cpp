@@ -10,16 +10,24 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <optional>
+
 namespace headrace::app {
 namespace {
 
 int roll_back(const std::string& pipeline, const std::string& output) {
     const auto context = Context::load();
     auto db = context.connect_db();
-    auto cache = redis::Connection::connect(context.cache_redis, StopToken());
+    std::optional<redis::Connection> cache;
+    const auto cache_at = [&](const pipeline::RedisSpace& space) -> redis::Connection& {
+        if (!cache || context.cache_redis.cluster) {
+            cache.emplace(redis::Connection::connect(redis::at_key(context.cache_redis, space.marker()), StopToken()));
+        }
+        return *cache;
+    };
     const char* name = ::getlogin();
     const auto done = run::rollback(
-        db, cache, {.pipeline = pipeline, .output = output, .by = name != nullptr ? name : "command line"}
+        db, cache_at, {.pipeline = pipeline, .output = output, .by = name != nullptr ? name : "command line"}
     );
     for (const auto& one : done.outputs) {
         fmt::print(

@@ -45,6 +45,7 @@ public:
 
     void open(const pipeline::SinkContext& context, const data::Schema& schema) override {
         context_ = context;
+        options_ = redis::at_key(std::move(options_), pipeline::RedisSpace(context.output_id, pattern_).marker());
         schema_hash_ = schema.hash();
         keys_.key.bind(schema);
         encoder_.emplace(schema);

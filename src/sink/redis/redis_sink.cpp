@@ -56,6 +56,7 @@ public:
 
     void open(const pipeline::SinkContext& context, const data::Schema& schema) override {
         context_ = context;
+        options_ = redis::at_key(std::move(options_), pipeline::RedisSpace(context.output_id, key_).marker());
         schema_hash_ = schema.hash();
         layout_ = make_layout(layout_options_, schema);
         session_.emplace(
