@@ -12,7 +12,9 @@ namespace headrace::app {
 pipeline::Registry make_registry(const redis::Options& cache, const postgres::ConnectOptions& db) {
     pipeline::Registry registry;
     registry.add(source::bigquery::type());
+    registry.add(source::bigquery::credential_type());
     registry.add(source::clickhouse::type());
+    registry.add(source::clickhouse::credential_type());
     for (auto& type : transform::types()) {
         registry.add(std::move(type));
     }
