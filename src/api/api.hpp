@@ -12,6 +12,7 @@
 #include "api/router.hpp"
 #include "auth/session.hpp"
 #include "net/http_message.hpp"
+#include "pipeline/connection_test.hpp"
 #include "postgres/pool.hpp"
 #include "redis/options.hpp"
 #include "run/events.hpp"
@@ -32,6 +33,10 @@ struct Dependencies {
     // Sends what the outbox holds (run::dispatch) right after a run was made. Best effort: it may throw, the sweep of a
     // worker sends what stays. Empty: always left to the sweep.
     std::function<void(postgres::Connection&)> send_jobs;
+    // Tries a stored credential step by step. Empty: POST /api/credentials/test answers 404.
+    std::function<
+        std::vector<pipeline::TestStep>(postgres::Connection&, const std::string& name, const StopToken& stop)>
+        test_credential = {};
     std::string queue = "etl";  // for the counts in /api/metrics
     std::string prefix = "bull";
     std::string event_stream = std::string(run::default_stream);

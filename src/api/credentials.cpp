@@ -1,4 +1,5 @@
-// /api/credentials: names only; secrets are never read here.
+// /api/credentials: names only; secrets are never read here. A test is made by the application.
+#include "api/input.hpp"
 #include "api/services.hpp"
 
 #include <map>
@@ -34,6 +35,36 @@ net::Response list(Services& services) {
     return json_response(200, json.take());
 }
 
+void write_step(JsonWriter& json, const pipeline::TestStep& step) {
+    const auto or_null = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); };
+    json.begin_object().key("name").text(step.name).key("ok").boolean(step.ok);
+    json.key("ms").real(static_cast<double>(step.took.count()) / 1000).key("detail").text(step.detail);
+    json.key("code").text_or_null(or_null(step.code)).key("hint").text_or_null(or_null(step.hint)).end();
+}
+
+net::Response test(Services& services, const Call& call) {
+    const auto body = body_object(call.request, false);
+    Members members(body);
+    const auto name = members.text("name", 64);
+    if (!name && !members.has("name")) {
+        members.wrong("name", "the name of a credential is missing");
+    }
+    members.done();
+    auto db = services.db();
+    if (!services.deps.test_credential || db->exec("select 1 from etl_credentials where name = $1", {*name}).empty()) {
+        throw Problem("credential.not_found", "there is no credential `" + *name + "`");
+    }
+    const auto steps = services.deps.test_credential(*db, *name, services.stop.token());
+    JsonWriter json;
+    json.begin_object().key("name").text(*name).key("ok").boolean(!steps.empty() && steps.back().ok);
+    json.key("steps").begin_array();
+    for (const auto& step : steps) {
+        write_step(json, step);
+    }
+    json.end().end();
+    return json_response(200, json.take());
+}
+
 }  // namespace
 
 void add_credentials(Router& router, Services& services) {
@@ -45,6 +76,14 @@ void add_credentials(Router& router, Services& services) {
             [&services](const Call&) { return list(services); }
         )
         .in_background();
+    router
+        .add(
+            "POST",
+            "/api/credentials/test",
+            Policy::at_least(auth::Role::op),
+            [&services](const Call& call) { return test(services, call); }
+        )
+        .takes_body({"application/json"});
 }
 
 }  // namespace headrace::api

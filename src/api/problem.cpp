@@ -35,6 +35,7 @@ constexpr std::array known = {
     Known{"api.unauthenticated", 401},
     Known{"api.unavailable", 503},
     Known{"api.unsupported_media_type", 415},
+    Known{"credential.not_found", 404},
     Known{"pipeline.not_found", 404},
     Known{"pipeline.paused", 409},
     Known{"run.already_active", 409},

@@ -19,6 +19,7 @@ void add_api(CLI::App& app, Run& chosen);
 void add_migrate(CLI::App& app, Run& chosen);
 void add_check(CLI::App& app, Run& chosen);
 void add_run(CLI::App& app, Run& chosen);  // run, cancel, retry
+void add_preview(CLI::App& app, Run& chosen);
 void add_rollback(CLI::App& app, Run& chosen);
 void add_runs(CLI::App& app, Run& chosen);
 void add_credential(CLI::App& app, Run& chosen);

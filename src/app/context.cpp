@@ -82,6 +82,18 @@ SignalWait::~SignalWait() {
     ::close(fd_);
 }
 
+StopOnSignal::StopOnSignal()
+    : thread_([this] {
+          if (signals_.wait(over_.token().fd()) != 0) {
+              stop_.request_stop("interrupted");
+          }
+      }) {}
+
+StopOnSignal::~StopOnSignal() {
+    over_.request_stop();
+    thread_.join();
+}
+
 int SignalWait::wait(int other, Deadline deadline) {
     pollfd fds[2] = {{fd_, POLLIN, 0}, {other, POLLIN, 0}};
     for (;;) {

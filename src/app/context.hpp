@@ -9,6 +9,7 @@
 #include "run/worker.hpp"
 
 #include <string>
+#include <thread>
 
 namespace headrace::app {
 
@@ -47,6 +48,23 @@ public:
 
 private:
     int fd_ = -1;
+};
+
+// While it lives, SIGINT and SIGTERM stop `token()`: for commands that wait for others. Made before any other thread.
+class StopOnSignal {
+public:
+    StopOnSignal();
+    ~StopOnSignal();
+    StopOnSignal(const StopOnSignal&) = delete;
+    StopOnSignal& operator=(const StopOnSignal&) = delete;
+
+    StopToken token() const { return stop_.token(); }
+
+private:
+    SignalWait signals_;
+    StopSource stop_;
+    StopSource over_;
+    std::thread thread_;
 };
 
 }  // namespace headrace::app

@@ -66,6 +66,7 @@ int run(int argc, char** argv) {
     add_worker(app, chosen);
     add_migrate(app, chosen);
     add_check(app, chosen);
+    add_preview(app, chosen);
     add_run(app, chosen);
     add_rollback(app, chosen);
     add_runs(app, chosen);

@@ -17,9 +17,11 @@ make_registry(const redis::Options& cache, const postgres::ConnectOptions& db, c
     const auto may_call = [egress](const sockaddr* address) { return egress.allows(address); };
     const auto paces = source::http::make_paces();
     registry.add(source::bigquery::type());
+    registry.add(source::bigquery::credential_type());
     registry.add(source::clickhouse::type());
     registry.add(source::http::type(may_call, paces));
     registry.add(source::yespo::type(may_call, paces));
+    registry.add(source::clickhouse::credential_type());
     for (auto& type : transform::types()) {
         registry.add(std::move(type));
     }

@@ -15,7 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* sample_project = "bdi-chat-va";
-constexpr const char* sample_table = "bdi-chat-va.n8n_oss.reference=5000";
+constexpr const char* reference_table = "bdi-chat-va.n8n_oss.reference=5000";
+constexpr const char* projects_table = "bdi-chat-va.n8n_oss.projects=20000";
 
 // Beside the binary in a build folder, else below the install prefix.
 std::string simulator_program() {
@@ -50,7 +51,9 @@ bool SimulatedBigQuery::start(const StopToken& stop) {
         "--project",
         sample_project,
         "--table",
-        sample_table,
+        reference_table,
+        "--table",
+        projects_table,
         "--key-file",
         dir_ + "/key.json",
         "--address-file",

@@ -243,6 +243,10 @@ Stream Stream::connect(const Address& address, const TlsOptions* tls, Deadline d
     return Stream(std::move(state));
 }
 
+std::string Stream::security() const {
+    return state_ && state_->tls ? state_->tls->describe() : std::string();
+}
+
 Stream Stream::adopt(int fd, std::string name) {
     auto state = std::make_unique<State>();
     state->fd = Fd(fd);

@@ -60,8 +60,9 @@ public:
 
     int fd() const;  // -1 after close()
     const std::string& name() const;
-    void shutdown_write();  // half close; TLS: close_notify first, best effort
-    void close() noexcept;  // idempotent; never blocks
+    std::string security() const;  // "TLSv1.3, certificate of CN until 2027-01-31 (58 days)"; "" without TLS
+    void shutdown_write();         // half close; TLS: close_notify first, best effort
+    void close() noexcept;         // idempotent; never blocks
 
 private:
     struct State;

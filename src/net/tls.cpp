@@ -9,8 +9,10 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 #include <system_error>
 
 namespace headrace::net {
@@ -176,6 +178,29 @@ void Tls::say_goodbye() noexcept {
         SSL_shutdown(connection_.get());
         ERR_clear_error();
     }
+}
+
+std::string Tls::describe() const {
+    std::string out = SSL_get_version(connection_.get());
+    const std::unique_ptr<X509, void (*)(X509*)> certificate(SSL_get1_peer_certificate(connection_.get()), &X509_free);
+    if (!certificate) {
+        return out;
+    }
+    std::array<char, 256> name{};
+    X509_NAME_get_text_by_NID(
+        X509_get_subject_name(certificate.get()), NID_commonName, name.data(), static_cast<int>(name.size())
+    );
+    const auto* end = X509_get0_notAfter(certificate.get());
+    std::tm day{};
+    int days = 0;
+    int seconds = 0;
+    out += std::string(", certificate of ") + (name[0] != 0 ? name.data() : "no name");
+    if (ASN1_TIME_to_tm(end, &day) == 1 && ASN1_TIME_diff(&days, &seconds, nullptr, end) == 1) {
+        std::array<char, 16> text{};
+        std::strftime(text.data(), text.size(), "%Y-%m-%d", &day);
+        out += std::string(" until ") + text.data() + " (" + std::to_string(days) + " days)";
+    }
+    return out;
 }
 
 Tls::Want Tls::want_after(int result) {

@@ -31,7 +31,8 @@ public:
     Want handshake();
     Progress read(char* to, std::size_t size);
     Progress write(std::string_view bytes);
-    void say_goodbye() noexcept;  // close_notify, best effort
+    void say_goodbye() noexcept;   // close_notify, best effort
+    std::string describe() const;  // after the handshake; see Stream::security
 
 private:
     [[noreturn]] void fail(int result);

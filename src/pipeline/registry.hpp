@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/secret.hpp"
+#include "pipeline/connection_test.hpp"
 #include "pipeline/definition.hpp"
 #include "pipeline/sink.hpp"
 #include "pipeline/source.hpp"
@@ -42,6 +43,13 @@ struct Credential {
     std::map<std::string, std::string, std::less<>> settings;  // "url", "user", "database" …
     Secret secret;                                             // password or token
     std::vector<std::string> allowed_hosts;                    // host[:port]; the secret goes nowhere else
+};
+
+// What credentials of one kind are for. `test` runs its steps in order: host, dns, connect, tls, login, call,
+// permission, as far as there are such; it lets through what a step throws. Nothing is changed at the far side.
+struct CredentialType {
+    std::string_view kind;
+    std::function<void(const Credential&, ConnectionTest&)> test;
 };
 
 struct SourceType {
@@ -105,6 +113,8 @@ class Registry {
 public:
     void add(SourceType type) { sources_.push_back(std::move(type)); }
 
+    void add(CredentialType type) { credentials_.push_back(std::move(type)); }
+
     void add(SinkType type) { sinks_.push_back(std::move(type)); }
 
     void add(TransformType type) { transforms_.push_back(std::move(type)); }
@@ -112,6 +122,8 @@ public:
     void add(CheckType type) { checks_.push_back(std::move(type)); }
 
     const std::vector<SourceType>& sources() const { return sources_; }
+
+    const std::vector<CredentialType>& credentials() const { return credentials_; }
 
     const std::vector<SinkType>& sinks() const { return sinks_; }
 
@@ -121,6 +133,7 @@ public:
 
 private:
     std::vector<SourceType> sources_;
+    std::vector<CredentialType> credentials_;
     std::vector<SinkType> sinks_;
     std::vector<TransformType> transforms_;
     std::vector<CheckType> checks_;

@@ -25,6 +25,9 @@ struct SourceContext {
     // Writes a line to the run's log (level: debug, info, warn). Thread-safe.
     std::function<void(std::string_view level, std::string message)> log;
     std::optional<CursorRange> range = std::nullopt;  // of an incremental read
+    // Only about so many rows will be read, and nothing is published: a preview. A wish; a source may begin sooner with
+    // smaller pieces, and may do without a proof that holds the first row back.
+    std::optional<std::uint64_t> first_rows = std::nullopt;
 };
 
 // How a source knows that it has seen everything; shown in the run's history.

@@ -136,6 +136,12 @@ protected:
             .redis = redis_options_,
             .sessions = {.secrets = {secret}},
             .send_jobs = [this](postgres::Connection& c) { run::dispatch(c, *queue_); },
+            .test_credential =
+                [](postgres::Connection&, const std::string& name, const StopToken&) {
+                    return std::vector<pipeline::TestStep>{
+                        {"decrypt", true, std::chrono::microseconds(1500), "kind " + name, "", ""},
+                        {"login", false, std::chrono::microseconds(20), "no", "source.auth", "Try again."}};
+                },
             .web_folder = {},
             .dev_login = true,
             .version = "1.2.3",
@@ -532,6 +538,25 @@ TEST_F(ApiIntegration, lists_credentials_by_name_and_user) {
     EXPECT_EQ(json::serialize(items[0].at("hosts")), R"(["ch:8123"])");
     EXPECT_TRUE(items[1].at("usedBy").as_array().empty());
     EXPECT_EQ(reply.body.find("\"u\""), std::string::npos) << "settings are not part of it";
+}
+
+TEST_F(ApiIntegration, tests_a_credential_step_by_step) {
+    db().exec(
+        "insert into etl_credentials (name, id, kind, settings, allowed_hosts, current_version) values"
+        " ('ch', gen_random_uuid(), 'clickhouse', '{}', '{ch:8123}', 1)"
+    );
+    const auto reply = post("/api/credentials/test", R"({"name":"ch"})");
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(
+        reply.body,
+        R"({"name":"ch","ok":false,"steps":[{"name":"decrypt","ok":true,"ms":1.5,"detail":"kind ch","code":null,"hint":null},)"
+        R"({"name":"login","ok":false,"ms":0.02,"detail":"no","code":"source.auth","hint":"Try again."}]})"
+    );
+    EXPECT_EQ(code(post("/api/credentials/test", R"({"name":"none"})")), "credential.not_found");
+    EXPECT_EQ(post("/api/credentials/test", R"({"name":"none"})").status, 404);
+    EXPECT_EQ(post("/api/credentials/test", "{}").status, 422);
+    EXPECT_EQ(post("/api/credentials/test", R"({"name":"ch","x":1})").status, 422);
+    EXPECT_EQ(ask("POST", "/api/credentials/test", {{"Cookie", cookie_}}, R"({"name":"ch"})").status, 403);
 }
 
 TEST_F(ApiIntegration, counts_for_prometheus) {

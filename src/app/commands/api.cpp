@@ -3,9 +3,11 @@
 
 #include "app/commands.hpp"
 #include "app/context.hpp"
+#include "app/credential_probe.hpp"
 #include "app/dev_stack.hpp"
 #include "app/version.hpp"
 #include "base/log.hpp"
+#include "credential/envelope.hpp"
 #include "net/http_server.hpp"
 #include "postgres/migrate.hpp"
 #include "run/bullmq_queue.hpp"
@@ -65,6 +67,12 @@ int serve(bool dev_login) {
          .redis = context.queue_redis,
          .sessions = {.secrets = {config.session_secret}},
          .send_jobs = [&](postgres::Connection& c) { run::dispatch(c, queue); },
+         .test_credential =
+             [&](postgres::Connection& c, const std::string& name, const StopToken& stop) {
+                 require(config.key_file, "HEADRACE_KEY_FILE");
+                 const credential::Store store(credential::load_key_file(config.key_file));
+                 return test_credential(store, context.registry, c, name, stop);
+             },
          .queue = config.queue,
          .prefix = config.queue_prefix,
          .event_stream = config.events_stream,

@@ -1,6 +1,7 @@
-// headrace credential set|list|remove. Secrets come from stdin or a file, never from the command line.
+// headrace credential set|list|test|remove. Secrets come from stdin or a file, never from the command line.
 #include "app/commands.hpp"
 #include "app/context.hpp"
+#include "app/credential_probe.hpp"
 #include "credential/envelope.hpp"
 #include "credential/store.hpp"
 
@@ -113,10 +114,35 @@ int list() {
     return 0;
 }
 
+void print_step(const pipeline::TestStep& step) {
+    const auto took = static_cast<double>(step.took.count()) / 1000;
+    fmt::print(
+        "{:4}  {:10}  {:>8.1f} ms  {}{}\n",
+        step.ok ? "ok" : "FAIL",
+        step.name,
+        took,
+        step.code.empty() ? "" : step.code + ": ",
+        step.detail
+    );
+    if (!step.hint.empty()) {
+        fmt::print("      to do: {}\n", step.hint);
+    }
+    std::fflush(stdout);
+}
+
+int test(const std::string& name) {
+    const StopOnSignal interrupt;
+    const auto context = Context::load();
+    auto db = context.connect_db(interrupt.token());
+    const auto store = open_store(context, db);
+    const auto steps = test_credential(store, context.registry, db, name, interrupt.token(), print_step);
+    return steps.back().ok ? 0 : 1;
+}
+
 }  // namespace
 
 void add_credential(CLI::App& app, Run& chosen) {
-    auto* command = app.add_subcommand("credential", "Store, list and remove encrypted credentials");
+    auto* command = app.add_subcommand("credential", "Store, list, test and remove encrypted credentials");
     command->require_subcommand(1);
 
     auto* set_command =
@@ -134,6 +160,13 @@ void add_credential(CLI::App& app, Run& chosen) {
 
     auto* list_command = command->add_subcommand("list", "Show what is stored; never a secret");
     list_command->callback([&chosen] { chosen = [] { return list(); }; });
+
+    auto* test_command = command->add_subcommand(
+        "test", "Try a credential step by step, from the key to what it may do; exit 0: it works"
+    );
+    auto tested = std::make_shared<std::string>();
+    test_command->add_option("name", *tested, "Its name")->required();
+    test_command->callback([&chosen, tested] { chosen = [tested] { return test(*tested); }; });
 
     auto* remove_command = command->add_subcommand("remove", "Erase a credential; refused while a pipeline uses it");
     auto name = std::make_shared<std::string>();

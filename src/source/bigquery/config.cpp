@@ -87,6 +87,9 @@ void read_parameters(const pipeline::Part& part, Config& out) {
     const auto values = part.options.get_list("parameters");
     const auto types = part.options.get_list("parameter_types");
     for (std::size_t i = 0; i + 1 < values.size(); i += 2) {
+        if (values[i] == "cursor_from" || values[i] == "cursor_to") {
+            refuse_option(part, fmt::format("`parameters.{}` is the incremental read's own", values[i]));
+        }
         out.parameters.push_back({values[i], "STRING", values[i + 1]});
     }
     for (std::size_t i = 0; i + 1 < types.size(); i += 2) {
@@ -128,12 +131,12 @@ void read_labels(const pipeline::Part& part, Config& out) {
     }
 }
 
-void read_names(const pipeline::Part& part, const pipeline::Credential& credential, Config& out) {
-    out.project = part.options.get("project", setting(credential, "project", out.key.project));
+void read_names(const pipeline::Part& part, Config& out) {
+    out.project = part.options.get("project", out.project);
     if (out.project.empty()) {
         refuse_option(part, "`project` is missing: the project that pays for the query (or set it in the credential)");
     }
-    out.location = part.options.get("location", setting(credential, "location"));
+    out.location = part.options.get("location", out.location);
     const auto dataset = part.options.get("default_dataset");
     const auto dot = dataset.rfind('.');
     out.default_project = dot == std::string::npos ? out.project : dataset.substr(0, dot);
@@ -226,10 +229,17 @@ std::vector<pipeline::OptionSpec> option_specs() {
     };
 }
 
-Config make_config(const pipeline::Part& part, const pipeline::Credential& credential) {
+Config connection_config(const pipeline::Credential& credential) {
     Config out;
     read_credential(credential, out);
-    read_names(part, credential, out);
+    out.project = setting(credential, "project", out.key.project);
+    out.location = setting(credential, "location");
+    return out;
+}
+
+Config make_config(const pipeline::Part& part, const pipeline::Credential& credential) {
+    auto out = connection_config(credential);
+    read_names(part, out);
     out.query = query_of(part);
     read_parameters(part, out);
     read_labels(part, out);

@@ -45,6 +45,10 @@ struct Config {
 
 std::vector<pipeline::OptionSpec> option_specs();
 
+// What the credential alone says: key, addresses, project ("" when it names none). Throws config.invalid,
+// credential.host_denied.
+Config connection_config(const pipeline::Credential& credential);
+
 // Throws pipeline.invalid (options), config.invalid (credential), credential.host_denied.
 Config make_config(const pipeline::Part& part, const pipeline::Credential& credential);
 

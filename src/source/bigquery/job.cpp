@@ -69,7 +69,7 @@ Result QueryJob::run() {
 void QueryJob::start() {
     const auto& context = api_.context();
     const auto attempt = context.attempt_id.empty() ? make_uuid_v4() : context.attempt_id;
-    job_ = {job_id(context.run_id, attempt, ++number_), config_.location};
+    job_ = {job_id(context.run_id, attempt, mark_, ++number_), config_.location};
     running_ = true;
     const auto answer = api_.ask(insert_call(config_, job_, context.run_id));
     if (answer.refusal && answer.refusal->status == 409) {

@@ -15,16 +15,19 @@ struct Result {
 
 class QueryJob {
 public:
-    // Both outlive it.
-    QueryJob(const Config& config, Api& api) : config_(config), api_(api) {}
+    // Both outlive it. `mark`: part of the job's id, for a second query of the same attempt.
+    QueryJob(const Config& config, Api& api, std::string_view mark = "") : config_(config), api_(api), mark_(mark) {}
+
+    ~QueryJob() { cancel(); }
+
+    QueryJob(const QueryJob&) = delete;
+    QueryJob& operator=(const QueryJob&) = delete;
 
     void estimate();  // dry run
     // Starts a job and waits for its end; a job that BigQuery lost by its own fault is started anew, up to three times.
     Result run();
     // After the last row: the job once more, for its verdict and its cost.
     void settle();
-    // When it may still run: asks BigQuery to cancel it. 5 s at most.
-    void cancel() noexcept;
 
     const JobName& name() const { return job_; }
 
@@ -32,12 +35,13 @@ private:
     void start();
     void adopt();
     std::optional<Result> wait();
-    [[noreturn]] void fail(const Refusal& refusal, std::string_view doing);
     Job ask_job(std::string_view doing);
+    void cancel() noexcept;  // when it may still run; 5 s at most
     void say(std::string_view level, std::string message) const;
 
     const Config& config_;
     Api& api_;
+    std::string mark_;
     JobName job_;
     int number_ = 0;
     bool running_ = false;         // sent and not known to have ended

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headrace::source::bigquery {
@@ -30,7 +31,8 @@ void Pages::incomplete(std::string what) {
 }
 
 bool Pages::next(data::Batch& batch) {
-    while (!over_ && batch.bytes() < data::target_batch_bytes) {
+    const auto enough = std::max<std::uint64_t>(api_.context().first_rows.value_or(~std::uint64_t{0}), 1);
+    while (!over_ && batch.bytes() < data::target_batch_bytes && batch.rows() < enough) {
         try {
             if (!response_) {
                 open();

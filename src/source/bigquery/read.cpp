@@ -1,10 +1,13 @@
+#include "base/error.hpp"
 #include "source/bigquery/bigquery.hpp"
 #include "source/bigquery/config.hpp"
 #include "source/bigquery/job.hpp"
 #include "source/bigquery/pages.hpp"
+#include "source/bigquery/range.hpp"
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,12 +20,8 @@ public:
     BigQuerySource(Config config, std::function<bool(const sockaddr*)> egress_check)
         : config_(std::move(config)), api_(config_, std::move(egress_check)), job_(config_, api_) {}
 
-    ~BigQuerySource() override {
-        pages_.reset();
-        job_.cancel();
-    }
-
     void connect(const pipeline::SourceContext& context) override;
+    void restrict(pipeline::CursorRange& range) override;
     data::Schema query() override;
     bool next(data::Batch& batch) override;
     pipeline::Completeness completeness() const override;
@@ -30,6 +29,9 @@ public:
     std::uint64_t bytes_received() const override { return pages_ ? pages_->bytes_received() : 0; }
 
 private:
+    std::string largest(const pipeline::CursorRange& range);
+
+    // Destroyed from below: the pages give their connections up before the job is cancelled.
     Config config_;
     Api api_;
     QueryJob job_;
@@ -40,6 +42,9 @@ private:
 
 void BigQuerySource::connect(const pipeline::SourceContext& context) {
     api_.use(context);
+    if (const auto few = context.first_rows; few && (config_.page_rows == 0 || *few < config_.page_rows)) {
+        config_.page_rows = std::max<std::uint64_t>(*few, 1);
+    }
     api_.check_token();
     if (context.log) {
         context.log(
@@ -47,6 +52,38 @@ void BigQuerySource::connect(const pipeline::SourceContext& context) {
             fmt::format("BigQuery at {} as {}; project {} pays", config_.base_url, config_.key.who(), config_.project)
         );
     }
+}
+
+void BigQuerySource::restrict(pipeline::CursorRange& range) {
+    if (!range.to) {
+        const auto found = largest(range);
+        range.to = found.empty() ? range.from : found;
+    }
+    config_ = range_query(std::move(config_), range);
+}
+
+// "" when no row has a value at or after `from`.
+std::string BigQuerySource::largest(const pipeline::CursorRange& range) {
+    const auto config = largest_query(config_, range);
+    QueryJob job(config, api_, "end-");
+    const auto result = job.run();
+    const auto schema = schema_of(result.columns);
+    if (schema.fields.size() != 1 || pipeline::cursor_kind_of(schema.fields[0].kind) != range.kind) {
+        throw Error(
+            ErrorKind::permanent,
+            "source.cursor",
+            fmt::format(
+                "the cursor column `{}` is {}, and `incremental.start` is {}",
+                range.column,
+                schema.fields.empty() ? "missing" : data::to_string(schema.fields[0].kind),
+                pipeline::to_string(range.kind)
+            )
+        )
+            .with_hint("A cursor is an INT64, a DATE, a TIMESTAMP or a STRING, and `start` a value of its kind.");
+    }
+    Pages pages(config, api_, job.name(), result);
+    data::Batch answer(schema);
+    return pages.next(answer) && !answer.column(0).is_null(0) ? pipeline::cursor_value(answer.column(0), 0) : "";
 }
 
 data::Schema BigQuerySource::query() {
@@ -88,6 +125,7 @@ pipeline::SourceType type(std::function<bool(const sockaddr*)> egress_check) {
     out.help = "Reads the result of one query from BigQuery over REST.";
     out.options = option_specs();
     out.needs_credential = true;
+    out.incremental = true;
     out.make = [egress_check = std::move(egress_check)](
                    const pipeline::Part& part, const pipeline::Credential& credential
                ) { return std::make_unique<BigQuerySource>(make_config(part, credential), egress_check); };

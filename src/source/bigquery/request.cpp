@@ -137,8 +137,8 @@ Call page_call(const Config& config, const JobName& job, std::string_view page_t
     return {"GET", std::move(path), "", config.compress};
 }
 
-std::string job_id(std::string_view run_id, std::string_view attempt_id, int number) {
-    return fmt::format("headrace-{}-{}-{}", run_id, attempt_id, number);
+std::string job_id(std::string_view run_id, std::string_view attempt_id, std::string_view mark, int number) {
+    return fmt::format("headrace-{}-{}-{}{}", run_id, attempt_id, mark, number);
 }
 
 }  // namespace headrace::source::bigquery

@@ -29,7 +29,7 @@ Call cancel_call(const Config& config, const JobName& job);
 Call wait_call(const Config& config, const JobName& job);
 Call page_call(const Config& config, const JobName& job, std::string_view page_token);
 
-// Only from ids of ours; "-" stays.
-std::string job_id(std::string_view run_id, std::string_view attempt_id, int number);
+// Only from ids of ours; "-" stays. `mark` tells several queries of one attempt apart.
+std::string job_id(std::string_view run_id, std::string_view attempt_id, std::string_view mark, int number);
 
 }  // namespace headrace::source::bigquery

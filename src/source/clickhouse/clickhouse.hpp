@@ -20,5 +20,6 @@ namespace headrace::source::clickhouse {
 
 // `egress_check`: asked before each connect; false refuses the address. Empty = every address is allowed.
 pipeline::SourceType type(std::function<bool(const sockaddr*)> egress_check = {});
+pipeline::CredentialType credential_type(std::function<bool(const sockaddr*)> egress_check = {});
 
 }  // namespace headrace::source::clickhouse

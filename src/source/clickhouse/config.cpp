@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cctype>
 #include <string_view>
 
 namespace headrace::source::clickhouse {
@@ -24,6 +25,7 @@ constexpr std::string_view reserved[] = {
     "database",
     "decompress",
     "default_format",
+    "enable_http_compression",
     "http_write_exception_in_output_format",
     "param_",
     "password",
@@ -38,6 +40,7 @@ constexpr std::string_view reserved[] = {
     "user",
     "wait_end_of_query",
     "client_protocol_version",
+    "output_format_binary_encode_types_in_binary_format",
     "output_format_native_encode_types_in_binary_format"};
 
 std::vector<std::pair<std::string, std::string>> read_settings(const pipeline::Part& part) {
@@ -53,6 +56,23 @@ std::vector<std::pair<std::string, std::string>> read_settings(const pipeline::P
                 part,
                 fmt::format("`settings.{}` must be throw: {} would cut the result without a word", name, list[i + 1])
             );
+        }
+        out.emplace_back(name, list[i + 1]);
+    }
+    return out;
+}
+
+std::vector<std::pair<std::string, std::string>> read_parameters(const pipeline::Part& part) {
+    std::vector<std::pair<std::string, std::string>> out;
+    const auto list = part.options.get_list("parameters");
+    for (std::size_t i = 0; i + 1 < list.size(); i += 2) {
+        const auto& name = list[i];
+        const bool good = !name.empty() && (std::isdigit(static_cast<unsigned char>(name[0])) == 0) &&
+                          std::all_of(name.begin(), name.end(), [](char c) {
+                              return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+                          });
+        if (!good) {
+            refuse_option(part, fmt::format("`parameters.{}`: a name is letters, digits and _", name));
         }
         out.emplace_back(name, list[i + 1]);
     }
@@ -96,6 +116,24 @@ std::vector<pipeline::OptionSpec> option_specs() {
          "",
          "Settings of the query, e.g. {max_memory_usage: 2000000000}.",
          {}},
+        {"parameters",
+         OptionKind::text_map,
+         false,
+         "",
+         "Values for {name:Type} in the query, e.g. {country: UA}; needs ClickHouse 19.14.",
+         {}},
+        {"format",
+         OptionKind::choice,
+         false,
+         "native",
+         "native: blocks of columns. row_binary: RowBinaryWithNamesAndTypes, row by row, for servers from 20 on.",
+         {"native", "row_binary"}},
+        {"compress",
+         OptionKind::boolean,
+         false,
+         "false",
+         "The result comes as gzip: less network, more CPU on both sides.",
+         {}},
         {"max_block_size",
          OptionKind::integer,
          false,
@@ -113,15 +151,23 @@ std::vector<pipeline::OptionSpec> option_specs() {
     };
 }
 
-Config make_config(const pipeline::Part& part, const pipeline::Credential& credential) {
+Config connection_config(const pipeline::Credential& credential) {
     Config out;
     read_address(credential, out);
     out.user = setting(credential, "user", "default");
     out.password = credential.secret;
-    out.database = part.options.get("database", setting(credential, "database"));
+    out.database = setting(credential, "database");
     out.ca_file = setting(credential, "ca_file");
+    return out;
+}
+
+Config make_config(const pipeline::Part& part, const pipeline::Credential& credential) {
+    auto out = connection_config(credential);
+    out.database = part.options.get("database", out.database);
     out.query = query_of(part);
     out.settings = read_settings(part);
+    out.parameters = read_parameters(part);
+    out.compress = part.options.get_bool("compress", false);
     const auto rows = part.options.get_int("max_block_size", 16'384);
     const auto bytes = part.options.get_int("max_block_bytes", 64 << 20);
     if (rows < 1 || rows > 10'000'000) {
@@ -133,6 +179,15 @@ Config make_config(const pipeline::Part& part, const pipeline::Credential& crede
     out.max_block_size = static_cast<std::uint64_t>(rows);
     out.max_block_bytes = static_cast<std::uint64_t>(bytes);
     out.wait_end_of_query = part.options.get_bool("wait_end_of_query", true);
+    out.row_binary = part.options.get("format", "native") == "row_binary";
+    if (out.row_binary && !out.wait_end_of_query) {
+        refuse_option(
+            part,
+            "`format: row_binary` needs `wait_end_of_query: true`: without marks between rows only the status after "
+            "the "
+            "end proves that they are all"
+        );
+    }
     return out;
 }
 

@@ -1,6 +1,7 @@
 #include "source/clickhouse/decode.hpp"
 
 #include "base/error.hpp"
+#include "source/clickhouse/values.hpp"
 
 #include <fmt/core.h>
 
@@ -8,10 +9,6 @@
 
 namespace headrace::source::clickhouse {
 namespace {
-
-constexpr std::uint64_t most_columns = 16 * 1024;
-constexpr std::size_t most_name = 64 * 1024;
-constexpr std::size_t most_type = 1024 * 1024;  // an Enum16 can be long
 
 [[noreturn]] void differs(std::uint64_t block) {
     throw Error(
@@ -36,8 +33,14 @@ void Budget::refuse(std::uint64_t bytes) const {
         .with_hint("Lower `max_block_size` (rows), or raise `max_block_bytes`.");
 }
 
-NativeDecoder::NativeDecoder(ByteReader& in, const DecodeOptions& options)
+Decoder::Decoder(ByteReader& in, const DecodeOptions& options)
     : in_(in), options_(options), budget_(std::min<std::size_t>(options.max_block_bytes, std::size_t{1} << 30)) {}
+
+void Decoder::add_column(std::string name, std::string type) {
+    types_.push_back(parse_type(type, name));
+    type_texts_.push_back(std::move(type));
+    schema_.fields.push_back(field_of(std::move(name), types_.back()));
+}
 
 std::size_t NativeDecoder::read_head(std::uint64_t& rows) {
     const std::uint64_t columns = in_.varint();
@@ -60,9 +63,7 @@ void NativeDecoder::read_column_head(std::size_t index) {
         }
         return;
     }
-    types_.push_back(parse_type(type, name));
-    type_texts_.push_back(std::move(type));
-    schema_.fields.push_back(field_of(std::move(name), types_.back()));
+    add_column(std::move(name), std::move(type));
 }
 
 bool NativeDecoder::next_block(data::Batch& out) {

@@ -55,25 +55,25 @@ void read_values(
     data::Column& out
 );
 
-class NativeDecoder {
+// A result in one of the two formats. `in` must outlive it.
+class Decoder {
 public:
-    // `in` must outlive the decoder.
-    NativeDecoder(ByteReader& in, const DecodeOptions& options);
+    Decoder(ByteReader& in, const DecodeOptions& options);
+    Decoder(const Decoder&) = delete;
+    Decoder& operator=(const Decoder&) = delete;
+    virtual ~Decoder() = default;
 
-    // Reads the next block that has rows into `out` (dropping what it held). False when the body ended between two
-    // blocks. The first block decides the schema; a later one that differs throws source.incomplete: a server that
-    // fails late writes its error text where a block should begin. Blocks without rows are read over.
-    bool next_block(data::Batch& out);
+    // Reads the next rows into `out` (dropping what it held), at least one. False when the body ended where it may.
+    virtual bool next_block(data::Batch& out) = 0;
 
     bool has_schema() const { return !types_.empty(); }
 
     const data::Schema& schema() const { return schema_; }
 
-    std::uint64_t blocks() const { return blocks_; }
+    std::uint64_t blocks() const { return blocks_; }  // read so far
 
-private:
-    std::size_t read_head(std::uint64_t& rows);
-    void read_column_head(std::size_t index);
+protected:
+    void add_column(std::string name, std::string type);
 
     ByteReader& in_;
     DecodeOptions options_;
@@ -82,6 +82,36 @@ private:
     std::vector<std::string> type_texts_;
     std::vector<Type> types_;
     std::uint64_t blocks_ = 0;
+};
+
+class NativeDecoder final : public Decoder {
+public:
+    using Decoder::Decoder;
+
+    // The body may end between two blocks. The first block decides the schema; a later one that differs throws
+    // source.incomplete: a server that fails late writes its error text where a block should begin. Blocks without rows
+    // are read over.
+    bool next_block(data::Batch& out) override;
+
+private:
+    std::size_t read_head(std::uint64_t& rows);
+    void read_column_head(std::size_t index);
+};
+
+// `RowBinaryWithNamesAndTypes`: varint columns, their names, their types, then the rows, value by value. The body may
+// end between two rows. It has no marks between rows: what a server writes behind them after a late failure may look
+// like rows, so that only its status after the end (wait_end_of_query) proves that they are all.
+class RowBinaryDecoder final : public Decoder {
+public:
+    using Decoder::Decoder;
+
+    // As many rows as make about a batch.
+    bool next_block(data::Batch& out) override;
+
+private:
+    void read_head();
+
+    bool head_read_ = false;
 };
 
 }  // namespace headrace::source::clickhouse

@@ -21,10 +21,6 @@ constexpr std::uint64_t new_dictionary = 0x400;
 
 void read_any(Context& c, const Type& type, std::size_t rows, Column& out);
 
-Column column_for(const Type& type) {
-    return Column(field_of("", type).kind);
-}
-
 void read_flags(Context& c, std::size_t rows, Flags& flags) {
     c.budget.spend(rows);
     read_records(c, rows, 1, [&](const char* from, std::size_t, std::size_t run) {
@@ -200,17 +196,6 @@ void read_array(Context& c, const Type& type, std::size_t rows, Column& out) {
     });
 }
 
-// JSON has text keys only.
-void append_key(Buffer<char>& bytes, Buffer<char>& scratch, const Column& keys, std::size_t row) {
-    if (keys.kind() == Kind::string) {
-        data::append_json_value(bytes, keys, row);
-        return;
-    }
-    scratch.clear();
-    data::append_plain_value(scratch, keys, row);
-    data::append_json_text(bytes, data::view(scratch));
-}
-
 void read_map(Context& c, const Type& type, std::size_t rows, Column& out) {
     Buffer<std::uint64_t> offsets;
     read_offsets(c, rows, offsets);
@@ -290,6 +275,20 @@ void read_any(Context& c, const Type& type, std::size_t rows, Column& out) {
 }
 
 }  // namespace
+
+Column column_for(const Type& type) {
+    return Column(field_of("", type).kind);
+}
+
+void append_key(Buffer<char>& bytes, Buffer<char>& scratch, const Column& keys, std::size_t row) {
+    if (keys.kind() == Kind::string) {
+        data::append_json_value(bytes, keys, row);
+        return;
+    }
+    scratch.clear();
+    data::append_plain_value(scratch, keys, row);
+    data::append_json_text(bytes, data::view(scratch));
+}
 
 void read_prefix(ByteReader& in, const Type& type) {
     if (type.layout == Layout::low_cardinality) {

@@ -1,6 +1,5 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
-#include "base/log.hpp"
 #include "net/http_client.hpp"
 #include "net/http_headers.hpp"
 #include "source/clickhouse/clickhouse.hpp"
@@ -9,6 +8,7 @@
 #include "source/clickhouse/exception.hpp"
 #include "source/clickhouse/range.hpp"
 #include "source/clickhouse/request.hpp"
+#include "source/clickhouse/server.hpp"
 
 #include <fmt/core.h>
 
@@ -24,35 +24,8 @@ namespace {
 
 constexpr std::size_t most_error_text = 64 * 1024;
 constexpr std::size_t late_words = 64 * 1024;  // received after a failure, to see whether the server explains it
-constexpr auto connect_patience = std::chrono::seconds(15);
-constexpr auto kill_patience = std::chrono::seconds(5);
-// Servers before 23.11 close an idle connection after 3 s.
-constexpr std::chrono::seconds idle_connection{2};
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
-
-net::HttpClientOptions client_options(std::function<bool(const sockaddr*)> egress_check) {
-    net::HttpClientOptions options;
-    options.max_idle_connection = idle_connection;
-    options.egress_check = std::move(egress_check);
-    return options;
-}
-
-enum class Phase { connect, query, read };
-
-// An error of the HTTP client in the words of a source. Others pass unchanged.
-Error in_source_words(const Error& error, Phase phase) {
-    if (error.code() == "http.timeout" && phase != Phase::connect) {
-        return Error(ErrorKind::transient, "source.timeout", error.message());
-    }
-    if (error.code() == "http.protocol" && phase == Phase::read) {
-        return Error(ErrorKind::transient, "source.incomplete", error.message());
-    }
-    if (error.code().starts_with("http.") && error.code() != "http.egress") {
-        return Error(error.kind(), "source.unavailable", error.message());
-    }
-    return error;
-}
 
 // "… FORMAT JSON": the word before the last one.
 bool has_format_clause(std::string_view query) {
@@ -66,24 +39,15 @@ bool has_format_clause(std::string_view query) {
     return net::equal_no_case(before.substr(before.find_last_of(blank) + 1), "format");
 }
 
-template <class Work>
-auto speaking(Phase phase, Work work) {
-    try {
-        return work();
-    } catch (const Error& error) {
-        throw in_source_words(error, phase);
-    }
-}
-
 class ClickHouseSource final : public pipeline::Source {
 public:
     ClickHouseSource(Config config, std::function<bool(const sockaddr*)> egress_check)
-        : config_(std::move(config)), egress_check_(std::move(egress_check)), client_(client_options(egress_check_)) {}
+        : config_(std::move(config)), server_(config_, std::move(egress_check)) {}
 
     ~ClickHouseSource() override {
         if (running_) {
             response_.reset();  // first give the connection up: a server that streams stops by itself
-            kill();
+            server_.kill(query_id_);
         }
     }
 
@@ -99,8 +63,6 @@ public:
     std::uint64_t bytes_received() const override { return bytes_.load(std::memory_order_relaxed); }
 
 private:
-    net::HttpReply ask(const Ask& ask, Phase phase, Deadline deadline);
-    void learn_server();
     std::string next_query_id();
     std::string largest(const pipeline::CursorRange& range);
     void start_query();
@@ -111,25 +73,16 @@ private:
     [[noreturn]] void explain(const Error& error);
     void finish();
     data::Schema describe();
-    void kill() noexcept;
 
-    void say(std::string_view level, std::string message) const {
-        if (context_.log) {
-            context_.log(level, std::move(message));
-        }
-    }
+    std::string_view format() const { return config_.row_binary ? "RowBinaryWithNamesAndTypes" : "Native"; }
 
     Config config_;
-    std::function<bool(const sockaddr*)> egress_check_;
     pipeline::SourceContext context_;
-    net::HttpClient client_;
+    Server server_;
     std::optional<net::HttpResponse> response_;
     std::optional<ByteReader> reader_;
-    std::optional<NativeDecoder> decoder_;
+    std::unique_ptr<Decoder> decoder_;
 
-    std::string version_ = "unknown";
-    int major_ = 0;  // 0 = unknown
-    bool settings_allowed_ = true;
     std::string query_id_;  // of the try that runs
     int tries_ = 0;
     bool running_ = false;  // sent and not known to have ended
@@ -146,15 +99,33 @@ private:
 
 void ClickHouseSource::connect(const pipeline::SourceContext& context) {
     context_ = context;
-    learn_server();
-    say("info",
+    server_.use(context);
+    if (context.first_rows) {  // a preview: the first block counts, and its query is stopped behind it
+        config_.wait_end_of_query = config_.row_binary;
+        config_.max_block_size = std::clamp<std::uint64_t>(*context.first_rows, 1, config_.max_block_size);
+    }
+    server_.learn();
+    server_.say(
+        "info",
         fmt::format(
             "connected to ClickHouse {} at {}{}",
-            version_,
+            server_.version(),
             config_.origin,
-            settings_allowed_ ? "" : "; this user may not change settings (readonly=1)"
-        ));
-    if (!settings_allowed_ && !config_.settings.empty()) {
+            server_.takes_settings() ? "" : "; this user may not change settings (readonly=1)"
+        )
+    );
+    if (!config_.parameters.empty() && server_.major() > 0 && server_.major() < 19) {
+        throw Error(
+            ErrorKind::permanent,
+            "source.query",
+            fmt::format("`parameters` are given, but ClickHouse {} knows none", server_.version())
+        )
+            .with_hint("They came with 19.14: write the values into the query, or use a newer server.");
+    }
+    if (!server_.takes_settings() && config_.compress) {
+        server_.say("info", "without `compress`: it is a setting, and this user may not change any");
+    }
+    if (!server_.takes_settings() && !config_.settings.empty()) {
         throw Error(
             ErrorKind::permanent,
             "source.query",
@@ -162,43 +133,6 @@ void ClickHouseSource::connect(const pipeline::SourceContext& context) {
         )
             .with_hint("Remove `settings`, or give the user readonly=2.");
     }
-}
-
-// A small question. Any answer but 200 is thrown.
-net::HttpReply ClickHouseSource::ask(const Ask& ask, Phase phase, Deadline deadline) {
-    return speaking(phase, [&] {
-        auto reply = client_.fetch(make_request(config_, ask, deadline.earlier(context_.deadline)), context_.stop);
-        if (reply.status != 200 || reply.headers.has("X-ClickHouse-Exception-Code")) {
-            auto exception = parse_exception(reply.body);
-            throw to_error(exception, reply.status, false);
-        }
-        return reply;
-    });
-}
-
-void ClickHouseSource::learn_server() {
-    const auto deadline = Deadline::in(connect_patience);
-    std::string text;
-    try {
-        text = ask({std::string(server_sql), "", {}}, Phase::connect, deadline).body;
-    } catch (const Error& error) {
-        // A user who may not see system.settings: the version alone, and find the rest out by trying.
-        const bool not_granted = error.message().find("(code 497)") != std::string::npos;
-        if (error.code() != "source.query" && !not_granted) {
-            throw;
-        }
-        text = ask({"SELECT version(), ''", "", {}}, Phase::connect, deadline).body;
-    }
-    const auto rows = parse_tsv(text);
-    if (rows.size() != 1 || rows[0].size() != 2 || rows[0][0].empty() || rows[0][0].size() > 64) {
-        throw Error(
-            ErrorKind::permanent, "source.unavailable", config_.origin + " does not answer as a ClickHouse server"
-        )
-            .with_hint("Is this the address of ClickHouse's HTTP interface?");
-    }
-    version_ = rows[0][0];
-    std::from_chars(version_.data(), version_.data() + version_.size(), major_);
-    settings_allowed_ = rows[0][1] != "1";
 }
 
 std::string ClickHouseSource::next_query_id() {
@@ -211,23 +145,23 @@ void ClickHouseSource::restrict(pipeline::CursorRange& range) {
         range.to = found.empty() ? range.from : found;
     }
     in_order_ = !pipeline::cursor_words(config_.query).from;  // then range_sql sorts; the user's own order is unknown
-    config_.query = range_sql(config_.query, range, major_);
+    config_.query = range_sql(config_.query, range, server_.major());
 }
 
 // "" when no row has a value at or after `from`.
 std::string ClickHouseSource::largest(const pipeline::CursorRange& range) {
     query_id_ = next_query_id();
-    Ask question{largest_sql(config_.query, range, major_), query_id_, {}, "Native"};
-    if (settings_allowed_) {
+    Ask question{largest_sql(config_.query, range, server_.major()), query_id_, {}, "Native", true};
+    if (server_.takes_settings()) {
         question.parameters = config_.settings;
     }
     running_ = true;
-    auto body = ask(question, Phase::query, context_.deadline).body;
+    auto body = server_.ask(question, Phase::query, context_.deadline).body;
     running_ = false;
     ByteReader reader([&, taken = false]() mutable {
         return std::exchange(taken, true) ? std::string_view() : std::string_view(body);
     });
-    NativeDecoder decoder(reader, DecodeOptions{1u << 20, major_ < 20});
+    NativeDecoder decoder(reader, DecodeOptions{1u << 20, server_.major() < 20});
     data::Batch answer;
     if (!decoder.next_block(answer) || answer.column(0).is_null(0)) {
         return {};
@@ -251,16 +185,16 @@ std::string ClickHouseSource::largest(const pipeline::CursorRange& range) {
 // Sends the query until it is taken or refused for good. Nothing of an answer is used before that.
 void ClickHouseSource::start_query() {
     Parameters settings;
-    if (settings_allowed_) {
-        settings = wanted_settings(config_, context_.deadline, major_);
+    if (server_.takes_settings()) {
+        settings = wanted_settings(config_, context_.deadline, server_.major());
     }
     for (;;) {
         query_id_ = next_query_id();
-        Ask ask{config_.query, query_id_, settings, "Native"};
+        Ask ask{config_.query, query_id_, settings, format(), true, config_.compress};
         ask.parameters.emplace_back("wait_end_of_query", config_.wait_end_of_query ? "1" : "0");
         running_ = true;
         response_ = speaking(Phase::query, [&] {
-            return client_.start(make_request(config_, ask, context_.deadline), context_.stop);
+            return server_.client().start(make_request(config_, ask, context_.deadline), context_.stop);
         });
         const auto exception = refusal();
         if (!exception) {
@@ -294,9 +228,9 @@ bool ClickHouseSource::gives_way(const ServerException& exception, Parameters& s
     constexpr int unknown_setting = 115;
     constexpr int readonly = 164;
     if (exception.code == readonly && !settings.empty() && config_.settings.empty()) {
-        say("info", "this ClickHouse user may not change settings: the query goes without");
+        server_.say("info", "this ClickHouse user may not change settings: the query goes without");
         settings.clear();
-        settings_allowed_ = false;
+        server_.refuses_settings();
         return true;
     }
     if (exception.code != unknown_setting) {
@@ -304,7 +238,7 @@ bool ClickHouseSource::gives_way(const ServerException& exception, Parameters& s
     }
     for (std::size_t i = config_.settings.size(); i < settings.size(); ++i) {
         if (exception.message.find(settings[i].first) != std::string::npos) {
-            say("debug", fmt::format("this server has no setting {}", settings[i].first));
+            server_.say("debug", fmt::format("this server has no setting {}", settings[i].first));
             settings.erase(settings.begin() + static_cast<std::ptrdiff_t>(i));
             return true;
         }
@@ -321,13 +255,18 @@ std::string_view ClickHouseSource::next_piece() {
 data::Schema ClickHouseSource::query() {
     start_query();
     tag_ = response_->headers().get("X-ClickHouse-Exception-Tag");
-    const auto format = response_->headers().get("X-ClickHouse-Format");
-    if (!format.empty() && format != "Native") {
-        throw Error(ErrorKind::permanent, "source.query", fmt::format("the query asks for FORMAT {}", format))
-            .with_hint("Remove the FORMAT clause: the connector reads ClickHouse's Native format.");
+    const auto answered = response_->headers().get("X-ClickHouse-Format");
+    if (!answered.empty() && answered != format()) {
+        throw Error(ErrorKind::permanent, "source.query", fmt::format("the query asks for FORMAT {}", answered))
+            .with_hint("Remove the FORMAT clause: the connector chooses the format.");
     }
     reader_.emplace([this] { return next_piece(); });
-    decoder_.emplace(*reader_, DecodeOptions{static_cast<std::size_t>(config_.max_block_bytes), major_ < 20});
+    const DecodeOptions options{static_cast<std::size_t>(config_.max_block_bytes), server_.major() < 20};
+    if (config_.row_binary) {
+        decoder_ = std::make_unique<RowBinaryDecoder>(*reader_, options);
+    } else {
+        decoder_ = std::make_unique<NativeDecoder>(*reader_, options);
+    }
     const bool any = decode_block();
     schema_ = decoder_->has_schema() ? decoder_->schema() : describe();
     if (!any) {
@@ -363,7 +302,7 @@ void ClickHouseSource::explain(const Error& error) {
         throw Error(
             ErrorKind::permanent,
             "source.query",
-            "the answer is not in the Native format: does the query have a FORMAT clause?"
+            fmt::format("the answer is not in the format {}: does the query have a FORMAT clause?", format())
         )
             .with_hint("Remove the FORMAT clause.");
     }
@@ -385,12 +324,12 @@ void ClickHouseSource::finish() {
 
 // A result without rows is an empty body: its columns must be asked for.
 data::Schema ClickHouseSource::describe() {
-    Ask question{describe_sql(config_.query), "", {}};
-    if (settings_allowed_) {
+    Ask question{describe_sql(config_.query), "", {}, "TabSeparated", true};
+    if (server_.takes_settings()) {
         question.parameters = config_.settings;
     }
     data::Schema schema;
-    for (const auto& row : parse_tsv(ask(question, Phase::query, context_.deadline).body)) {
+    for (const auto& row : parse_tsv(server_.ask(question, Phase::query, context_.deadline).body)) {
         if (row.size() >= 2) {
             schema.fields.push_back(field_of(row[0], parse_type(row[1], row[0])));
         }
@@ -429,27 +368,9 @@ pipeline::Completeness ClickHouseSource::completeness() const {
                      : !tag_.empty()           ? "no exception block of this answer's tag"
                                                : "no text behind the last block";
     return {
-        fmt::format("{}, body complete, {} blocks of the same columns, ClickHouse {}", how, blocks, version_),
+        fmt::format("{}, body complete, {} blocks of the same columns, ClickHouse {}", how, blocks, server_.version()),
         rows_,
         bytes_received()};
-}
-
-void ClickHouseSource::kill() noexcept {
-    try {
-        net::HttpClient client(client_options(egress_check_));
-        const auto request = make_request(config_, {kill_sql(query_id_), "", {}}, Deadline::in(kill_patience));
-        const auto reply = client.fetch(request, StopToken());
-        if (reply.status == 200) {
-            say("info", fmt::format("asked ClickHouse to stop query {}", query_id_));
-        } else {
-            say("warn",
-                fmt::format("ClickHouse did not stop query {}: {}", query_id_, parse_exception(reply.body).message));
-        }
-    } catch (const std::exception& error) {
-        log::warn("a query may still run at ClickHouse", {{"query_id", query_id_}, {"error", error.what()}});
-    } catch (...) {
-        log::warn("a query may still run at ClickHouse", {{"query_id", query_id_}});
-    }
 }
 
 }  // namespace

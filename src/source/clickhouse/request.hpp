@@ -22,6 +22,8 @@ struct Ask {
     std::string query_id;                                         // "" = the server makes one
     std::vector<std::pair<std::string, std::string>> parameters;  // settings and protocol parameters
     std::string_view format = "TabSeparated";
+    bool query_parameters = false;  // send those of the configuration: the SQL is the user's
+    bool compress = false;          // takes gzip; the server sends it with enable_http_compression=1
 };
 
 // POST with the query as the body; user and password in headers.

@@ -24,6 +24,10 @@ struct Context {
     bool is_null(std::size_t row) const { return nulls != nullptr && (*nulls)[row] != 0; }
 };
 
+constexpr std::uint64_t most_columns = 16 * 1024;
+constexpr std::size_t most_name = 64 * 1024;
+constexpr std::size_t most_type = 1024 * 1024;  // an Enum16 can be long
+
 [[noreturn]] void bad_data(std::string message);
 
 // `count` records of `width` (1..64) bytes; calls each(pointer, row of the first, how many) for every run that lies
@@ -46,7 +50,12 @@ void read_records(Context& c, std::size_t count, std::size_t width, Each each) {
     }
 }
 
-// Numbers, times and texts: everything but dictionaries, lists, tuples and maps. Null flags were read before.
+// An empty one for values of this type.
+data::Column column_for(const Type& type);
+// A key of a map as JSON, which has text keys only.
+void append_key(data::Buffer<char>& bytes, data::Buffer<char>& scratch, const data::Column& keys, std::size_t row);
+
+// Numbers, times and texts: everything but dictionaries, lists, tuples and maps. Null flags were read before. Appends.
 void read_scalar(Context& c, const Type& type, std::size_t rows, data::Column& out);
 
 }  // namespace headrace::source::clickhouse

@@ -64,7 +64,7 @@ Simulator::slice(const View& view, std::uint64_t from, std::uint64_t count, bool
             bool first = true;
             for (const auto i : view.columns) {
                 text += std::exchange(first, false) ? "{\"v\":" : ",{\"v\":";
-                view.table->columns[i].value(text, row);
+                view.table->columns[i].value(text, view.order.empty() ? row : view.order[row]);
                 text += '}';
             }
             text += "]}";

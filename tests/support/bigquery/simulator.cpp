@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <regex>
 
 namespace headrace::support::bigquery {
 namespace {
@@ -28,11 +27,22 @@ std::string last_part(const std::string& path) {
     return path.substr(path.rfind('/') + 1);
 }
 
-std::string dataset_of(const json::object& query) {
-    const auto* dataset = query.if_contains("defaultDataset");
-    return dataset == nullptr
-               ? std::string()
-               : text_of(dataset->as_object(), "projectId") + "." + text_of(dataset->as_object(), "datasetId");
+// Of a QueryRequest, or of a job's query configuration: the members have the same names.
+Asked asked_in(const json::object& query) {
+    Asked out;
+    out.query = text_of(query, "query");
+    if (const auto* dataset = query.if_contains("defaultDataset")) {
+        out.dataset = text_of(dataset->as_object(), "projectId") + "." + text_of(dataset->as_object(), "datasetId");
+    }
+    if (const auto* parameters = query.if_contains("queryParameters")) {
+        for (const auto& one : parameters->as_array()) {
+            const auto& parameter = one.as_object();
+            out.parameters[text_of(parameter, "name")] = {
+                text_of(parameter.at("parameterType").as_object(), "type"),
+                text_of(parameter.at("parameterValue").as_object(), "value")};
+        }
+    }
+    return out;
 }
 
 }  // namespace
@@ -131,6 +141,9 @@ std::string Simulator::kind_of(const Request& request) const {
     if (path.ends_with("/jobs")) {
         return "insert";
     }
+    if (path.ends_with("/projects")) {
+        return "projects";
+    }
     if (path.find("/jobs/") != std::string::npos) {
         return "job";
     }
@@ -197,6 +210,12 @@ Reply Simulator::route(const Request& request, const std::string& kind) {
     }
     if (kind == "dry_run") {
         return dry_run(request);
+    }
+    if (kind == "projects") {
+        return json_reply(fmt::format(
+            R"({{"kind":"bigquery#projectList","projects":[{{"id":"{0}","friendlyName":"{0}"}}],"totalItems":1}})",
+            options_.project
+        ));
     }
     if (kind == "query") {
         return start_query(request);
@@ -283,57 +302,12 @@ Reply Simulator::give_token(const Request& request) {
     return json_reply(fmt::format(R"({{"access_token":"{}","token_type":"Bearer"{}}})", tokens_.issue(), life));
 }
 
-std::shared_ptr<const Simulator::View> Simulator::view_of(const std::string& query, const std::string& dataset) {
-    static const std::regex shape(
-        R"(^\s*SELECT\s+(\*|[\w\s,]+?)\s+FROM\s+`?([\w.\-]+)`?(?:\s+LIMIT\s+(\d+))?\s*$)", std::regex::icase
-    );
-    std::smatch found;
-    if (!std::regex_match(query, found, shape)) {
-        return nullptr;
-    }
-    auto name = found[2].str();
-    const auto dots = std::count(name.begin(), name.end(), '.');
-    name = dots == 0 ? dataset + "." + name : dots == 1 ? options_.project + "." + name : name;
-    const std::lock_guard lock(mutex_);
-    auto& view = views_[dataset + "\n" + query];
-    const auto table = tables_.find(name);
-    if (view || table == tables_.end()) {
-        return view;
-    }
-    auto made = std::make_shared<View>();
-    made->key = dataset + "\n" + query;
-    made->table = table->second;
-    made->rows = table->second->rows;
-    if (found[3].matched) {
-        made->rows = std::min<std::uint64_t>(made->rows, std::stoull(found[3].str()));
-    }
-    std::string wanted = found[1].str();
-    const auto& columns = table->second->columns;
-    for (std::size_t i = 0; wanted == "*" && i < columns.size(); ++i) {
-        made->columns.push_back(i);
-    }
-    static const std::regex word(R"(\w+)");
-    for (std::sregex_iterator it(wanted.begin(), wanted.end(), word), end; wanted != "*" && it != end; ++it) {
-        const auto column =
-            std::find_if(columns.begin(), columns.end(), [&](const Column& one) { return one.name == it->str(); });
-        if (column == columns.end()) {
-            return nullptr;
-        }
-        made->columns.push_back(static_cast<std::size_t>(column - columns.begin()));
-    }
-    for (const auto i : made->columns) {
-        made->schema += (made->schema.empty() ? "" : ",") + field_json(columns[i]);
-    }
-    made->schema = "[" + made->schema + "]";
-    view = made;
-    return view;
-}
-
 Reply Simulator::dry_run(const Request& request) {
     const auto body = json::parse(request.body).as_object();
-    const auto view = view_of(text_of(body, "query"), dataset_of(body));
+    std::string why;
+    const auto view = view_of(asked_in(body), why);
     if (!view) {
-        return error_reply(400, "invalidQuery", "The simulator knows only SELECT columns FROM table [LIMIT n]");
+        return error_reply(400, "invalidQuery", why);
     }
     return json_reply(fmt::format(
         R"({{"kind":"bigquery#queryResponse","schema":{{"fields":{}}},"jobReference":{{"projectId":"{}","location":"{}"}},"totalBytesProcessed":"{}","jobComplete":true,"cacheHit":false}})",
@@ -348,9 +322,10 @@ Reply Simulator::dry_run(const Request& request) {
 Reply Simulator::start_query(const Request& request) {
     const auto body = json::parse(request.body).as_object();
     const auto query = text_of(body, "query");
-    const auto view = view_of(query, dataset_of(body));
+    std::string why;
+    const auto view = view_of(asked_in(body), why);
     if (!view) {
-        return error_reply(400, "invalidQuery", "The simulator knows only SELECT columns FROM table [LIMIT n]");
+        return error_reply(400, "invalidQuery", why);
     }
     auto job = std::make_unique<Job>();
     {
@@ -376,9 +351,10 @@ Reply Simulator::insert(const Request& request, const std::optional<Fault>& faul
     auto job = std::make_unique<Job>();
     job->id = text_of(body.at("jobReference").as_object(), "jobId");
     job->query = fault && fault->what == "foreign" ? "SELECT 1" : text_of(query, "query");
-    job->view = view_of(text_of(query, "query"), dataset_of(query));
+    std::string why;
+    job->view = view_of(asked_in(query), why);
     if (!job->view) {
-        return error_reply(400, "invalidQuery", "The simulator knows only SELECT columns FROM table [LIMIT n]");
+        return error_reply(400, "invalidQuery", why);
     }
     const auto* dry = body.at("configuration").as_object().if_contains("dryRun");
     if (dry != nullptr && dry->is_bool() && dry->as_bool()) {

@@ -48,6 +48,13 @@ struct SimulatorOptions {
     bool token_first = true;  // pageToken before the rows, as the real service has it
 };
 
+// A query as it was sent.
+struct Asked {
+    std::string query;
+    std::string dataset;                                                    // "project.dataset"
+    std::map<std::string, std::pair<std::string, std::string>> parameters;  // name → type, value
+};
+
 class Simulator {
 public:
     explicit Simulator(SimulatorOptions options = {});
@@ -90,7 +97,9 @@ private:
     Reply cancel(const Request& request);
     Reply wait(const Request& request, const std::optional<Fault>& fault);
     Reply page(const Request& request, const std::optional<Fault>& fault);
-    std::shared_ptr<const View> view_of(const std::string& query, const std::string& dataset);
+    // Null: the query is not one that the simulator understands, and `why` says what is wrong with it.
+    std::shared_ptr<const View> view_of(const Asked& asked, std::string& why);
+    std::shared_ptr<View> select(const Asked& asked, const std::string& query, std::string& why);
     std::shared_ptr<const std::string> slice(const View& view, std::uint64_t from, std::uint64_t count, bool gzip);
     Reply render(const Page& page, const Request& request);
     Job* find_job(const Request& request);

@@ -10,7 +10,8 @@ struct Simulator::View {
     std::shared_ptr<const Table> table;
     std::vector<std::size_t> columns;
     std::uint64_t rows = 0;
-    std::string schema;  // JSON list of fields
+    std::vector<std::uint64_t> order;  // the table's rows in the result; empty: all from the first on
+    std::string schema;                // JSON list of fields
 };
 
 struct Simulator::Job {

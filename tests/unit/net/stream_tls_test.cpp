@@ -2,6 +2,7 @@
 #include "base/error.hpp"
 #include "certs.hpp"
 #include "loopback.hpp"
+#include "net/reach.hpp"
 #include "net/stream.hpp"
 #include "stream_support.hpp"
 
@@ -63,6 +64,37 @@ TEST_F(StreamTls, MegabytesBothWaysAndAnOrderlyEnd) {
     EXPECT_TRUE(read_exactly(stream, size) == sent);
     char byte = 0;
     EXPECT_EQ(stream.read_some(&byte, 1, soon(), never_stop), 0u);
+}
+
+TEST_F(StreamTls, SaysWhoseCertificateItIsAndHowLong) {
+    const auto leaf = test::make_identity("db.example", "IP:127.0.0.1", &ca_, -60, 86'400 * 9 + 3600);
+    const OneShotServer server(test::tls_script(leaf, [](SSL* tls, int) { SSL_shutdown(tls); }));
+    const auto tls = options();
+    const auto text = Stream::connect(server.address(), &tls, soon(), never_stop).security();
+    EXPECT_TRUE(text.starts_with("TLSv1.3, certificate of db.example until 20")) << text;
+    EXPECT_TRUE(text.ends_with("(9 days)")) << text;
+}
+
+TEST_F(StreamTls, ReachNamesTheStepThatFails) {
+    const Listener listener;
+    std::string done;
+    const auto steps = [&](const Destination& to) {
+        done.clear();
+        return error_of([&] {
+            reach(to, soon(), never_stop, [&](std::string_view name, const std::function<std::string()>& work) {
+                done += std::string(name) + " ";
+                EXPECT_NE(work(), "");
+            });
+        });
+    };
+    Destination to{listener.address(), std::nullopt, {}};
+    reach(to, soon(), never_stop, [&](std::string_view name, const auto& work) {
+        done += std::string(name) + " " + work();
+    });
+    EXPECT_NE(done.find("connect 127.0.0.1:"), std::string::npos) << done;
+    to.egress_check = [](const sockaddr*) { return false; };
+    EXPECT_EQ(steps(to).code(), "http.egress");
+    EXPECT_EQ(done, "dns ");
 }
 
 TEST_F(StreamTls, ACutIsNotAnEnd) {

@@ -50,6 +50,7 @@ struct Options {
     Deadline deadline = Deadline::in(std::chrono::seconds(20));
     std::map<std::string, std::string> values;
     std::vector<std::string> settings;
+    std::map<std::string, std::vector<std::string>> lists = {};
 };
 
 std::unique_ptr<pipeline::Source> make(const std::string& url, const Options& with) {
@@ -62,6 +63,7 @@ std::unique_ptr<pipeline::Source> make(const std::string& url, const Options& wi
     if (!with.settings.empty()) {
         part.options.lists["settings"] = with.settings;
     }
+    part.options.lists.insert(with.lists.begin(), with.lists.end());
     pipeline::Credential credential;
     credential.name = "ch";
     credential.settings["url"] = url;
@@ -118,6 +120,65 @@ TEST(ClickHouseRead, CompleteAndProven) {
     EXPECT_NE(out.proof.proof.find("2 blocks"), std::string::npos);
     EXPECT_NE(out.proof.proof.find("26.7.2.1"), std::string::npos);
     EXPECT_EQ(server.count("KILL"), 0U);
+}
+
+TEST(ClickHouseRead, ParametersNeedAServerThatKnowsThem) {
+    const auto answer = [](const FakeRequest& request) {
+        EXPECT_TRUE(request.has("param_who=a%5Cnb")) << request.target;
+        return rows_answer(block("\1"), tag_header);
+    };
+    Options with;
+    with.lists["parameters"] = {"who", "a\nb"};
+    FakeClickHouse current(answer);
+    EXPECT_EQ(run(current.url(), with).rows, "1");
+    FakeClickHouse old(answer, "18.16.1\t0\n");
+    const auto out = run(old.url(), with);
+    EXPECT_EQ(out.code, "source.query");
+    EXPECT_NE(out.hint.find("19.14"), std::string::npos) << out.hint;
+    EXPECT_EQ(old.requests().size(), 1U) << "the query was not sent";
+}
+
+TEST(ClickHouseRead, RowBinary) {
+    FakeClickHouse server([](const FakeRequest& request) {
+        EXPECT_TRUE(request.has("default_format=RowBinaryWithNamesAndTypes") && request.has("wait_end_of_query=1"))
+            << request.target;
+        return rows_answer("\x01\x01n\x05UInt8\1\2\3", "X-ClickHouse-Format: RowBinaryWithNamesAndTypes\r\n");
+    });
+    Options with;
+    with.values["format"] = "row_binary";
+    auto out = run(server.url(), with);
+    EXPECT_EQ(out.rows, "123") << out.message;
+    EXPECT_EQ(out.proof.rows, 3U);
+    with.values["wait_end_of_query"] = "false";
+    EXPECT_THROW(make(server.url(), with), Error);
+    with.values.erase("wait_end_of_query");
+    FakeClickHouse empty([](const FakeRequest&) { return rows_answer("\x01\x01n\x05UInt8"); });
+    out = run(empty.url(), with);
+    EXPECT_EQ(out.code + out.rows, "");
+    EXPECT_EQ(empty.count("DESCRIBE"), 0U) << "the head has the columns";
+}
+
+TEST(ClickHouseRead, CompressionIsAskedForWhereItMayBe) {
+    bool asked = false;
+    FakeClickHouse server([&](const FakeRequest& request) {
+        asked = request.has("enable_http_compression=1") &&
+                request.headers.find("Accept-Encoding: gzip") != std::string::npos;
+        return rows_answer(block("\1"), tag_header);
+    });
+    EXPECT_EQ(run(server.url()).rows, "1");
+    EXPECT_FALSE(asked);
+    Options with;
+    with.values["compress"] = "true";
+    EXPECT_EQ(run(server.url(), with).rows, "1");
+    EXPECT_TRUE(asked);
+    FakeClickHouse bound(
+        [](const FakeRequest& request) {
+            EXPECT_FALSE(request.has("enable_http_compression"));
+            return rows_answer(block("\1"), tag_header);
+        },
+        "26.7.2.1\t1\n"
+    );
+    EXPECT_EQ(run(bound.url(), with).rows, "1") << "readonly=1: without";
 }
 
 // Every dialect of a late failure, cut into chunks of every size, with and without a proper end of the body.

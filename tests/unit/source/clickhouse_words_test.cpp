@@ -94,6 +94,22 @@ TEST(ClickHouseRequest, SecretsStayInHeaders) {
     EXPECT_TRUE(parse_tsv("").empty());
 }
 
+TEST(ClickHouseRequest, ParametersTravelEscaped) {
+    auto part = part_of("SELECT {a:String}, {b:UInt64}");
+    part.options.lists["parameters"] = {"a", "x\ty\\z\n' & Київ", "b", "18446744073709551615"};
+    const auto config = make_config(part, credential_for("http://ch", {"ch"}));
+    Ask ask{config.query, "", {}, "Native"};
+    EXPECT_EQ(make_request(config, ask, Deadline::never()).url.find("param_"), std::string::npos);
+    ask.query_parameters = true;
+    const auto url = make_request(config, ask, Deadline::never()).url;
+    EXPECT_NE(
+        url.find("&param_a=x%5Cty%5C%5Cz%5Cn%27%20%26%20%D0%9A%D0%B8%D1%97%D0%B2&param_b=18446744073709551615"),
+        std::string::npos
+    ) << url;
+    part.options.lists["parameters"] = {"a b", "1"};
+    EXPECT_THROW(make_config(part, credential_for("http://ch", {"ch"})), Error);
+}
+
 TEST(ClickHouseException, BothStyles) {
     auto e = parse_exception(
         "Code: 60, e.displayText() = DB::Exception: Table default.nope doesn't exist., e.what() = DB::Exception\n"

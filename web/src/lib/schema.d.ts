@@ -500,6 +500,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/credentials/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a stored credential step by step
+         * @description Decrypts it, checks the host, looks the name up, connects, logs in, makes a harmless call and asks what the account may do;
+         *     ends at the first step that fails. Changes nothing at the far side. At most a minute.
+         */
+        post: operations["testCredential"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1017,6 +1038,22 @@ export interface components {
             usedBy: string[];
             /** Format: date-time */
             updatedAt: string;
+        };
+        CredentialTest: {
+            name: string;
+            ok: boolean;
+            steps: {
+                /** @description decrypt, host, dns, connect, tls, login, call, permission; some more than once */
+                name: string;
+                ok: boolean;
+                ms: number;
+                /** @description What was found, or what is wrong */
+                detail: string;
+                /** @description Of the error */
+                code: string | null;
+                /** @description What to do */
+                hint: string | null;
+            }[];
         };
         CredentialList: {
             items: components["schemas"]["Credential"][];
@@ -1779,6 +1816,37 @@ export interface operations {
             };
             401: components["responses"]["Problem"];
             403: components["responses"]["Problem"];
+        };
+    };
+    testCredential: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description What was found */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CredentialTest"];
+                };
+            };
+            400: components["responses"]["Problem"];
+            401: components["responses"]["Problem"];
+            403: components["responses"]["Problem"];
+            404: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
         };
     };
 }
