@@ -262,7 +262,8 @@ grpc::Status Simulator::Storage::CreateReadSession(
 }
 
 Simulator::Storage::Response Simulator::Storage::response(const Range& range, std::uint64_t from, std::uint64_t count) {
-    const auto key = fmt::format("{}\n{}\n{}", range.view->key, from, count);
+    // A view lives as long as its streams, and those as long as this.
+    const auto key = fmt::format("{} {} {}", fmt::ptr(range.view.get()), from, count);
     {
         const std::lock_guard lock(mutex);
         if (const auto found = kept.find(key); found != kept.end()) {
