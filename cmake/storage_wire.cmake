@@ -21,6 +21,16 @@ target_compile_options(headrace_storage_api PRIVATE -w)
 target_include_directories(headrace_storage_api SYSTEM PUBLIC ${generated_dir})
 target_link_libraries(headrace_storage_api PUBLIC PkgConfig::grpc ${HEADRACE_PROTOBUF_LITE})
 
+if(HEADRACE_SANITIZE)
+    # The undefined-behaviour sanitizer tells types apart by addresses that the two sides of a module do not share: here
+    # the module is part of the program.
+    set_source_files_properties(${storage_dir}/wire_module.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    target_sources(headrace_source PRIVATE ${storage_dir}/wire_module.cpp)
+    target_compile_definitions(headrace_source PRIVATE HEADRACE_STORAGE_WIRE_LINKED=1)
+    target_link_libraries(headrace_source PRIVATE headrace_storage_api)
+    add_custom_target(headrace_storage_wire)
+    return()
+endif()
 add_library(headrace_storage_wire MODULE ${storage_dir}/wire_module.cpp)
 set_target_properties(headrace_storage_wire PROPERTIES
     CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

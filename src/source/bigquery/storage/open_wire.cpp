@@ -7,6 +7,13 @@
 #include <filesystem>
 
 namespace headrace::source::bigquery::storage {
+#ifdef HEADRACE_STORAGE_WIRE_LINKED  // builds with sanitizers, see cmake/storage_wire.cmake
+
+std::unique_ptr<Wire> open_wire(const WireOptions& options) {
+    return std::unique_ptr<Wire>(::headrace_make_storage_wire(&options));
+}
+
+#else
 namespace {
 
 constexpr const char* module_file = "libheadrace_storage_wire.so";
@@ -44,12 +51,13 @@ std::unique_ptr<Wire> open_wire(const WireOptions& options) {
     if (handle == nullptr) {
         no_module(::dlerror());
     }
-    using Make = Wire*(const WireOptions*);
+    using Make = decltype(::headrace_make_storage_wire);
     auto* make = reinterpret_cast<Make*>(::dlsym(handle, entry));
     if (make == nullptr) {
         no_module(fmt::format("{} is of another version", module_file));
     }
     return std::unique_ptr<Wire>(make(&options));
 }
+#endif
 
 }  // namespace headrace::source::bigquery::storage

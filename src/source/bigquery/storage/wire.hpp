@@ -3,7 +3,7 @@
 // sixty libraries and five megabytes to every process that only might need it.
 //
 // Calls run by themselves on gRPC's threads; `WireOptions::wake` is called there whenever one has something new. All
-// other methods belong to one thread and return at once. Destroying a call cancels it.
+// other methods belong to one thread and return at once. Destroying a call cancels it; calls go before their wire.
 #pragma once
 
 #include <chrono>
@@ -103,3 +103,8 @@ public:
 std::unique_ptr<Wire> open_wire(const WireOptions& options);
 
 }  // namespace headrace::source::bigquery::storage
+
+// The one name that the module shows.
+extern "C" __attribute__((visibility("default"))) headrace::source::bigquery::storage::Wire* headrace_make_storage_wire(
+    const headrace::source::bigquery::storage::WireOptions* options
+);

@@ -307,11 +307,6 @@ private:
 }  // namespace
 }  // namespace headrace::source::bigquery::storage
 
-extern "C" __attribute__((visibility("default"))) headrace::source::bigquery::storage::Wire* headrace_make_storage_wire(
-    const headrace::source::bigquery::storage::WireOptions* options
-);
-
-// The one name that the module shows; see open_wire().
 headrace::source::bigquery::storage::Wire* headrace_make_storage_wire(
     const headrace::source::bigquery::storage::WireOptions* options
 ) {
