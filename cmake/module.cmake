@@ -1,9 +1,10 @@
 # headrace_module(NAME DEPS a b LIBS x y): one static library headrace_NAME from src/NAME/**.cpp.
-# main.cpp belongs to the executable. CONFIGURE_DEPENDS keeps the file list honest without editing this file.
+# main.cpp belongs to the executable, *_module.cpp to a module that is loaded on demand. CONFIGURE_DEPENDS keeps the file
+# list honest without editing this file.
 function(headrace_module NAME)
     cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${NAME}/*.cpp)
-    list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "(/main|_module)\\.cpp$")
     if(NOT sources)
         add_library(headrace_${NAME} INTERFACE)
         set(scope INTERFACE)

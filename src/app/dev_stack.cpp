@@ -109,8 +109,11 @@ void DevStack::offer_bigquery(postgres::Connection& db, const credential::Store&
         db,
         {.name = "bigquery",
          .kind = "bigquery",
-         .settings = {{"url", simulator_.url()}, {"simulator", "headrace dev"}},
-         .allowed_hosts = {simulator_.url().substr(std::string_view("http://").size())}},
+         .settings =
+             {{"url", simulator_.url()}, {"storage_url", simulator_.storage_url()}, {"simulator", "headrace dev"}},
+         .allowed_hosts =
+             {simulator_.url().substr(std::string_view("http://").size()),
+              simulator_.storage_url().substr(std::string_view("http://").size())}},
         simulator_.key_file(),
         "headrace dev",
         true

@@ -62,8 +62,10 @@ bool SimulatedBigQuery::start(const StopToken& stop) {
     child_ = ChildProcess::start(spec);
     const auto deadline = Deadline::in(std::chrono::seconds(20));
     while (url_.empty() || !fs::exists(address)) {
-        if (const auto text = whole_file(address); text.ends_with('\n')) {
-            url_ = text.substr(0, text.size() - 1);
+        const auto text = whole_file(address);  // two lines
+        if (const auto line = text.find('\n'); text.ends_with('\n')) {
+            url_ = text.substr(0, line);
+            storage_url_ = text.substr(line + 1, text.size() - line - 2);
         } else if (child_.wait(Deadline::in(std::chrono::milliseconds(5)), stop) || deadline.passed()) {
             throw Error(
                 ErrorKind::permanent,

@@ -23,11 +23,14 @@ public:
 
     const std::string& url() const { return url_; }  // "" before start()
 
+    const std::string& storage_url() const { return storage_url_; }
+
     Secret key_file() const;  // the text that it accepts
 
 private:
     std::string dir_;
     std::string url_;
+    std::string storage_url_;
     ChildProcess child_;
 };
 

@@ -1,4 +1,4 @@
-// Name resolution that can be abandoned. Private to net (and its tests).
+// Name resolution that can be abandoned. For net, and for a connector whose library connects by itself.
 #pragma once
 
 #include "base/deadline.hpp"

@@ -190,6 +190,7 @@ struct Worker::State {
         options.lock_duration = std::min(milliseconds(30'000), settings.lease);
         options.stalled_interval = options.lock_duration;
         options.max_stalled_count = crash_limit;
+        options.redis_clock = true;  // workers of one installation agree on when a job is due
         options.remove_on_complete = bullmq::KeepJobs{.count = 1000, .age = std::nullopt, .limit = std::nullopt};
         options.remove_on_fail = bullmq::KeepJobs{.count = 5000, .age = std::nullopt, .limit = std::nullopt};
         options.on_event = [](const bullmq::WorkerEvent& event) {

@@ -4,6 +4,7 @@
 #include "credential/store.hpp"
 #include "run/control.hpp"
 #include "support/bigquery/simulator.hpp"
+#include "support/proxy.hpp"
 #include "support/stack.hpp"
 
 #include <fmt/format.h>
@@ -25,17 +26,21 @@ protected:
             stack_.db(),
             {.name = "bigquery",
              .kind = "bigquery",
-             .settings = {{"url", simulator_.url()}},
-             .allowed_hosts = {simulator_.address()}},
+             .settings = {{"url", simulator_.url()}, {"storage_url", simulator_.storage_url()}},
+             .allowed_hosts =
+                 {simulator_.address(), simulator_.storage_url().substr(std::string_view("http://").size())}},
             Secret(simulator_.key_file()),
             "test",
             true
         );
         simulator_.add(mixed_table("headrace-test.d.t", 350));
-        pipeline("p", "");
+        pipeline("p", "  read: rest\n");
     }
 
-    void pipeline(const std::string& name, const std::string& options) {
+    void pipeline(const std::string& name, std::string options) {
+        if (options.find("retries:") == std::string::npos) {
+            options += "  retries: 1\n  request_timeout: 400ms\n";
+        }
         stack_.write_pipeline(
             name,
             fmt::format(
@@ -44,9 +49,7 @@ protected:
   credential: bigquery
   default_dataset: d
   query: SELECT * FROM t
-  retries: 1
   backoff: 1ms
-  request_timeout: 400ms
 {}sinks:
   - {{ type: redis, as: json, key: "cache:{}" }}
 retry: {{ attempts: 1 }}
@@ -62,13 +65,22 @@ timeout: 30s
         return stack_.sql("select coalesce(error->>'code', '') as x from etl_runs where run_id = $1", {run});
     }
 
+    std::string proof(const std::string& run) {
+        return stack_.sql("select proof as x from etl_runs where run_id = $1", {run});
+    }
+
     bool logged(const std::string& run, const std::string& text) {
         return stack_.sql(
                    "select count(*) as x from etl_logs where run_id = $1 and message like '%' || $2 || '%'", {run, text}
                ) != "0";
     }
 
-    Simulator simulator_{{.page_rows = 100}};
+    // Lines are written behind the run's back: the last ones may come after its end.
+    bool comes_to_log(const std::string& run, const std::string& text) {
+        return stack_.await([&] { return logged(run, text); });
+    }
+
+    Simulator simulator_{{.page_rows = 100, .storage = true, .response_rows = 20}};
     Stack stack_;
 };
 
@@ -79,9 +91,9 @@ TEST_F(BigQueryRun, PublishesTheTableAndItsCost) {
     const auto json = stack_.get("cache:p");
     EXPECT_EQ(json.substr(0, 9), "[{\"id\":1,");
     EXPECT_NE(json.find("{\"id\":350,"), std::string::npos);
-    EXPECT_TRUE(logged(run, "BigQuery bills"));
-    EXPECT_TRUE(logged(run, "dry run: the query reads"));
-    EXPECT_TRUE(logged(run, "350 rows are all of `totalRows`"));
+    EXPECT_TRUE(comes_to_log(run, "BigQuery bills"));
+    EXPECT_TRUE(comes_to_log(run, "dry run: the query reads"));
+    EXPECT_TRUE(comes_to_log(run, "350 rows are all of `totalRows`"));
     EXPECT_FALSE(logged(run, "ya29."));
     EXPECT_FALSE(logged(run, "PRIVATE"));
 }
@@ -162,7 +174,7 @@ TEST_F(BigQueryRun, ATokenThatEndsAndAServerThatIsBusyAreNoFailure) {
 }
 
 TEST_F(BigQueryRun, CancelReachesTheJob) {
-    pipeline("slow", "");
+    pipeline("slow", "  read: rest\n");
     simulator_.inject({"wait", "pending", 100, "", 1, -1});
     const auto worker = stack_.start_worker();
     const auto run = stack_.trigger("slow");
@@ -176,6 +188,110 @@ TEST_F(BigQueryRun, CancelReachesTheJob) {
     }
     job.resize(job.size() - std::string_view("/cancel").size());
     EXPECT_EQ(simulator_.job_state(job.substr(job.rfind('/') + 1)), "CANCELLED");
+}
+
+// --- Storage Read
+
+TEST_F(BigQueryRun, StorageReadPublishesWhatRestPublishes) {
+    pipeline("storage", "  read: storage\n  max_streams: 1\n");
+    pipeline("choice", "");
+    const auto worker = stack_.start_worker();
+    ASSERT_EQ(stack_.await_final(stack_.trigger("p")), "succeeded");
+    for (const std::string name : {"storage", "choice"}) {
+        const auto run = stack_.trigger(name);
+        ASSERT_EQ(stack_.await_final(run), "succeeded") << code_of(run);
+        EXPECT_TRUE(comes_to_log(run, "350 rows by Storage Read at"));
+        EXPECT_NE(proof(run).find("by Storage Read: each of "), std::string::npos) << proof(run);
+        EXPECT_FALSE(logged(run, "ya29."));
+    }
+    EXPECT_TRUE(stack_.get("cache:storage") == stack_.get("cache:p"));
+    EXPECT_EQ(stack_.get("cache:choice").size(), stack_.get("cache:p").size());
+}
+
+TEST_F(BigQueryRun, WithoutThePermissionForStorageReadTheRunSaysSoAndUsesRest) {
+    pipeline("choice", "");
+    simulator_.inject({"session", "status", 0, "PERMISSION_DENIED:needs bigquery.readsessions.create", 1, -1});
+    const auto worker = stack_.start_worker();
+    const auto run = stack_.trigger("choice");
+    ASSERT_EQ(stack_.await_final(run), "succeeded") << code_of(run);
+    EXPECT_TRUE(comes_to_log(run, "reading by REST, because Storage Read does not work"));
+    EXPECT_NE(proof(run).find("needs bigquery.readsessions.create"), std::string::npos) << proof(run);
+}
+
+TEST_F(BigQueryRun, NoFaultOfStorageReadPublishes) {
+    const auto read = [](std::string what, long at = 0, std::string text = "") {
+        return Fault{"read", std::move(what), at, std::move(text), 1, -1};
+    };
+    const FaultRun faults[] = {
+        {{"session", "status", 0, "PERMISSION_DENIED", 1, -1}, "source.auth"},
+        {{"session", "hang", 0, "", 1, -1}, "source.timeout"},
+        {{"session", "no_streams", 0, "", 1, -1}, "source.incomplete"},
+        {read("status", 0, "UNAVAILABLE"), "source.unavailable"},
+        {read("status", 2, "FAILED_PRECONDITION:session expired"), "source.incomplete"},
+        {read("status", 2, "RESOURCE_EXHAUSTED"), "source.rate_limited"},
+        {read("end", 2), "source.incomplete"},
+        {read("hang"), "source.timeout"},
+        {read("cut_row", 1), "source.bad_data"},
+        {read("row_count", 1), "source.incomplete"},
+        {read("schema", 1), "source.incomplete"},
+    };
+    pipeline("s", "  read: storage\n  max_streams: 1\n");
+    const auto worker = stack_.start_worker();
+    ASSERT_EQ(stack_.await_final(stack_.trigger("s")), "succeeded");
+    const auto good = stack_.get("cache:s");
+    simulator_.add(mixed_table("headrace-test.d.t", 350, 7));
+    for (const auto& [fault, code] : faults) {
+        SCOPED_TRACE(fault.on + " " + fault.what + " " + fault.text);
+        simulator_.inject(fault);
+        const auto run = stack_.trigger("s");
+        EXPECT_EQ(stack_.await_final(run), "failed");
+        EXPECT_EQ(code_of(run), code);
+        EXPECT_TRUE(stack_.get("cache:s") == good);
+        simulator_.mend();
+    }
+    ASSERT_EQ(stack_.await_final(stack_.trigger("s")), "succeeded");
+    EXPECT_FALSE(stack_.get("cache:s") == good);
+}
+
+TEST_F(BigQueryRun, CancelReachesTheStreams) {
+    pipeline("s", "  read: storage\n  retries: 1\n");
+    simulator_.inject({"read", "hang", 1, "", 1, -1});
+    const auto worker = stack_.start_worker();
+    const auto run = stack_.trigger("s");
+    ASSERT_TRUE(stack_.await([&] { return simulator_.count("read") > 0; }));
+    run::cancel_run(stack_.db(), run, "test");
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(stack_.await_final(run), "cancelled");
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+// The link to the server breaks in the middle, twice; the rows go on where they were.
+TEST_F(BigQueryRun, ABrokenLinkIsResumed) {
+    support::Proxy proxy(simulator_.storage_port());
+    credential::Store store(credential::load_key_file(stack_.folder() + "/key"));
+    const auto address = "127.0.0.1:" + std::to_string(proxy.port());
+    store.set(
+        stack_.db(),
+        {.name = "bigquery",
+         .kind = "bigquery",
+         .settings = {{"url", simulator_.url()}, {"storage_url", "http://" + address}},
+         .allowed_hosts = {simulator_.address(), address}},
+        Secret(simulator_.key_file()),
+        "test",
+        true
+    );
+    pipeline("s", "  read: storage\n  max_streams: 1\n  retries: 9\n");
+    simulator_.inject({"read", "hang", 3, "", 1, 2});
+    const auto worker = stack_.start_worker();
+    const auto run = stack_.trigger("s");
+    for (int reads = 1; reads <= 2; ++reads) {
+        ASSERT_TRUE(stack_.await([&] { return simulator_.count("read") >= reads; }));
+        proxy.cut();
+    }
+    ASSERT_EQ(stack_.await_final(run), "succeeded") << code_of(run);
+    EXPECT_NE(proof(run).find("times resumed"), std::string::npos) << proof(run);
+    ASSERT_EQ(stack_.await_final(stack_.trigger("p")), "succeeded");
+    EXPECT_TRUE(stack_.get("cache:s") == stack_.get("cache:p"));
 }
 
 }  // namespace

@@ -158,6 +158,10 @@ Job parse_job(std::string_view text) {
     if (const auto configuration = dom::member(document, "configuration")) {
         if (const auto query = dom::member(*configuration, "query")) {
             out.query = dom::text(*query, "query");
+            if (const auto table = dom::member(*query, "destinationTable")) {
+                out.destination = {
+                    dom::text(*table, "projectId"), dom::text(*table, "datasetId"), dom::text(*table, "tableId")};
+            }
         }
     }
     if (const auto statistics = dom::member(document, "statistics")) {

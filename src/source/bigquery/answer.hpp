@@ -29,12 +29,19 @@ struct Envelope {
 // `text` without the rows ("rows":[] in their place). `status` goes into `error`.
 Envelope parse_envelope(std::string_view text, int status = 200);
 
+struct TableName {
+    std::string project;
+    std::string dataset;
+    std::string table;
+};
+
 // jobs.insert, jobs.get.
 struct Job {
     std::string id;
     std::string location;
     std::string state;             // PENDING, RUNNING, DONE
     std::string query;             // as BigQuery has it
+    TableName destination;         // where its result is; empty: not said
     std::optional<Refusal> error;  // errorResult: it failed
     std::optional<std::uint64_t> bytes_billed;
     std::optional<std::uint64_t> bytes_processed;

@@ -17,6 +17,7 @@ constexpr std::size_t page_buffer = 512 * 1024;  // also what a page that is fet
 constexpr auto longest_silence = std::chrono::minutes(2);
 constexpr auto longest_backoff = std::chrono::seconds(32);
 constexpr auto longest_retry_after = std::chrono::minutes(10);
+constexpr auto absurd_wait = std::chrono::seconds(std::int64_t{1} << 40);  // still a number of milliseconds
 
 net::HttpClientOptions client_options(std::function<bool(const sockaddr*)> egress_check) {
     net::HttpClientOptions options;
@@ -25,10 +26,11 @@ net::HttpClientOptions client_options(std::function<bool(const sockaddr*)> egres
 }
 
 std::optional<std::chrono::seconds> retry_after_of(const net::HttpResponse& response) {
-    return parse_retry_after(
+    const auto wait = parse_retry_after(
         response.headers().get("Retry-After"),
         std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now())
     );
+    return wait ? std::optional(std::min(*wait, absurd_wait)) : std::nullopt;
 }
 
 }  // namespace
@@ -47,9 +49,9 @@ Error in_source_words(const Error& error) {
     return error;
 }
 
-bool Patience::wait(std::optional<std::chrono::seconds> retry_after) {
+std::optional<std::chrono::milliseconds> Patience::draw(std::optional<std::chrono::milliseconds> retry_after) {
     if (tries_++ >= config_.retries) {
-        return false;
+        return std::nullopt;
     }
     auto most = config_.backoff;
     for (int i = 1; i < tries_ && most < longest_backoff; ++i) {
@@ -66,12 +68,23 @@ bool Patience::wait(std::optional<std::chrono::seconds> retry_after) {
             throw Error(
                 ErrorKind::transient,
                 "source.rate_limited",
-                fmt::format("BigQuery asks to wait {} s, longer than this attempt may", retry_after->count())
+                fmt::format(
+                    "BigQuery asks to wait {} s, longer than this attempt may",
+                    std::chrono::ceil<std::chrono::seconds>(*retry_after).count()
+                )
             );
         }
         span += *retry_after;
     }
-    net::wait_readable(-1, Deadline::in(span).earlier(context_.deadline), context_.stop);
+    return span;
+}
+
+bool Patience::wait(std::optional<std::chrono::milliseconds> retry_after) {
+    const auto span = draw(retry_after);
+    if (!span) {
+        return false;
+    }
+    net::wait_readable(-1, Deadline::in(*span).earlier(context_.deadline), context_.stop);
     context_.stop.throw_if_stopped();
     return true;
 }
@@ -149,6 +162,15 @@ void Api::check_token() {
         tokens_.token(context_.deadline, context_.stop);
         return std::optional<Refusal>();
     });
+}
+
+Secret Api::token() {
+    check_token();
+    return tokens_.token(context_.deadline, context_.stop);
+}
+
+void Api::drop_token() {
+    tokens_.forget();
 }
 
 Api::Answer Api::ask(const Call& call) {

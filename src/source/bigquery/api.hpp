@@ -26,7 +26,9 @@ public:
     Patience(const Config& config, const pipeline::SourceContext& context) : config_(config), context_(context) {}
 
     // Returns false when there is no try left, else after the wait. Throws source.rate_limited, net.cancelled.
-    bool wait(std::optional<std::chrono::seconds> retry_after = std::nullopt);
+    bool wait(std::optional<std::chrono::milliseconds> retry_after = std::nullopt);
+    // The same without waiting: how long; nullopt when there is no try left.
+    std::optional<std::chrono::milliseconds> draw(std::optional<std::chrono::milliseconds> retry_after);
 
 private:
     const Config& config_;
@@ -42,6 +44,8 @@ public:
     void use(const pipeline::SourceContext& context) { context_ = context; }
 
     void check_token();  // fetches one
+    Secret token();      // a fresh one, for calls that do not go through here
+    void drop_token();   // it was refused
 
     struct Answer {
         std::string body;

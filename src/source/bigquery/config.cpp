@@ -15,6 +15,7 @@ namespace {
 using pipeline::OptionKind;
 
 constexpr std::string_view google = "https://bigquery.googleapis.com";
+constexpr std::string_view google_storage = "https://bigquerystorage.googleapis.com";
 constexpr std::string_view google_metadata = "metadata.google.internal";
 constexpr std::int64_t row_bytes_limit = std::int64_t{256} << 20;
 
@@ -81,6 +82,47 @@ void read_credential(const pipeline::Credential& credential, Config& out) {
     }
     out.base_url = checked_url(credential, "url", setting(credential, "url", google));
     out.ca_file = setting(credential, "ca_file");
+}
+
+// Whether the order of the rows may be meant; rather once too often.
+bool has_order(std::string_view query) {
+    std::string words;  // small letters, single blanks
+    for (const char c : query) {
+        const bool blank = static_cast<unsigned char>(c) <= ' ';
+        if (!blank) {
+            words += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+        } else if (!words.empty() && words.back() != ' ') {
+            words += ' ';
+        }
+    }
+    return words.find("order by") != std::string::npos;
+}
+
+// Without an address of its own the Storage Read API is Google's, and only beside Google's own BigQuery.
+void read_storage(const pipeline::Part& part, const pipeline::Credential& credential, Config& out) {
+    const auto read = part.options.get("read", "auto");
+    out.read = read == "rest" ? ReadBy::rest : read == "storage" ? ReadBy::storage : ReadBy::choice;
+    if (out.read == ReadBy::rest) {
+        return;
+    }
+    const auto named = setting(credential, "storage_url");
+    const auto host = net::parse_url(std::string(google_storage)).host;
+    if (!named.empty()) {
+        out.storage_url = checked_url(credential, "storage_url", named);
+    } else if (out.base_url != google) {  // another place, which need not have it
+        if (out.read == ReadBy::storage) {
+            refuse_option(part, "`read: storage`: the credential has another `url` and no `storage_url`");
+        }
+    } else if (out.read == ReadBy::storage || host_allowed(credential, {host, 443, ""})) {
+        out.storage_url = checked_url(credential, "storage_url", std::string(google_storage));
+    } else {
+        out.no_storage = fmt::format("the credential may not be sent to {}", host);
+    }
+    const auto streams = part.options.get_int("max_streams", 4);
+    if (streams < 1 || streams > 16) {
+        refuse_option(part, "`max_streams` is between 1 and 16");
+    }
+    out.max_streams = has_order(out.query) ? 1 : static_cast<int>(streams);
 }
 
 void read_parameters(const pipeline::Part& part, Config& out) {
@@ -209,6 +251,19 @@ std::vector<pipeline::OptionSpec> option_specs() {
          "true",
          "Ask first what the query will read, for the log and for `maximum_bytes_billed`.",
          {}},
+        {"read",
+         OptionKind::choice,
+         false,
+         "auto",
+         "How rows come: `storage` (Storage Read, gRPC), `rest`, or `auto`: storage when the result is larger than a "
+         "page.",
+         {"auto", "rest", "storage"}},
+        {"max_streams",
+         OptionKind::integer,
+         false,
+         "4",
+         "Storage Read: streams read at once; 1 for a query with ORDER BY.",
+         {}},
         {"use_query_cache", OptionKind::boolean, false, "true", "Let BigQuery answer from its cache.", {}},
         {"compress", OptionKind::boolean, false, "true", "Pages come as gzip: less network, more CPU.", {}},
         {"page_rows", OptionKind::integer, false, "0", "Most rows of one page; 0: BigQuery decides.", {}},
@@ -241,6 +296,7 @@ Config make_config(const pipeline::Part& part, const pipeline::Credential& crede
     auto out = connection_config(credential);
     read_names(part, out);
     out.query = query_of(part);
+    read_storage(part, credential, out);
     read_parameters(part, out);
     read_labels(part, out);
     read_bounds(part, out);

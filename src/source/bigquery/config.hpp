@@ -19,9 +19,13 @@ struct QueryParameter {
     std::string value;
 };
 
+enum class ReadBy { choice, rest, storage };  // choice: see read.cpp
+
 struct Config {
-    std::string base_url;  // "https://bigquery.googleapis.com", without a slash at its end
-    std::string ca_file;   // "" = the system's
+    std::string base_url;     // "https://bigquery.googleapis.com", without a slash at its end
+    std::string storage_url;  // of the Storage Read API; "" = it is not to be used
+    std::string no_storage;   // why it cannot be, where it should
+    std::string ca_file;      // "" = the system's
     std::string metadata_host;
     Key key;
 
@@ -33,6 +37,8 @@ struct Config {
     std::vector<QueryParameter> parameters;
     std::vector<std::pair<std::string, std::string>> labels;
     std::optional<std::uint64_t> maximum_bytes_billed;
+    ReadBy read = ReadBy::choice;
+    int max_streams = 1;  // of a read session
     bool dry_run = true;
     bool use_query_cache = true;
     bool compress = true;

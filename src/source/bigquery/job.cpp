@@ -157,6 +157,10 @@ std::optional<Result> QueryJob::wait() {
     }
 }
 
+TableName QueryJob::destination() {
+    return ask_job("say where the result is").destination;
+}
+
 void QueryJob::settle() {
     const auto answer = api_.ask(get_job_call(config_, job_));
     if (answer.refusal) {

@@ -26,6 +26,8 @@ public:
     void estimate();  // dry run
     // Starts a job and waits for its end; a job that BigQuery lost by its own fault is started anew, up to three times.
     Result run();
+    // After run(): the table that holds the result.
+    TableName destination();
     // After the last row: the job once more, for its verdict and its cost.
     void settle();
 

@@ -37,6 +37,9 @@ bool Pages::next(data::Batch& batch) {
             if (!response_) {
                 open();
             }
+            if (!std::exchange(looked_ahead_, true)) {
+                fetch_ahead();
+            }
             if (const auto window = reader_.next()) {
                 take(*window, batch);
             } else {
@@ -51,6 +54,20 @@ bool Pages::next(data::Batch& batch) {
         }
     }
     return batch.rows() > 0;
+}
+
+// What breaks here is met again, and mended, by next().
+bool Pages::more_than_one() {
+    try {
+        open();
+        return !reader_.envelope().page_token.empty();
+    } catch (const Error& error) {
+        response_.reset();
+        if (!is_broken_exchange(error) && error.code() != "source.incomplete") {
+            throw;
+        }
+        return false;
+    }
 }
 
 void Pages::open() {
@@ -75,8 +92,8 @@ void Pages::open() {
     mark_ = PageMark();
     mark_.watch = given_;
     waited_ = {};
+    looked_ahead_ = false;
     reader_.begin([this] { return pull(); });
-    fetch_ahead();
 }
 
 // The token of the next page mostly stands before the rows.

@@ -21,6 +21,9 @@ public:
     // All outlive it.
     Pages(const Config& config, Api& api, const JobName& job, const Result& result);
 
+    // Before the first next(): whether the result is known not to fit on its first page.
+    bool more_than_one();
+
     // Appends rows until the batch has its size or the result is over. False: over, and proven.
     bool next(data::Batch& batch);
 
@@ -57,6 +60,7 @@ private:
     std::uint64_t given_hash_ = 0;      // of these
     std::optional<Patience> patience_;  // of this page
     std::string next_token_;
+    bool looked_ahead_ = false;              // on this page
     std::optional<net::HttpResponse> next_;  // asked for ahead
 
     std::unordered_set<std::size_t> tokens_seen_;

@@ -224,10 +224,19 @@ bool append_json(const Type& type, std::string_view text, Buffer<char>& out) {
             }
             return micros.has_value();
         }
+        case Shape::time: {  // a fraction may have fewer digits there
+            const auto micros = data::parse_time(text);
+            if (micros) {
+                append_written<data::time_text_max>(
+                    out, [&](char* at) { return data::write_time(at, *micros); }, true
+                );
+            }
+            return micros.has_value();
+        }
         case Shape::json:
             append_text(out, text);
             return data::is_json(text);
-        default:  // as BigQuery writes it: dates and times are the same text here, bytes are base64
+        default:  // as BigQuery writes it: dates are the same text here, bytes are base64
             data::append_json_text(out, text);
             return true;
     }

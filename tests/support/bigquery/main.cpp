@@ -1,9 +1,10 @@
 // bigquery_simulator: the simulator as a program, for `headrace dev` and for the Node tests. Serves until SIGTERM.
-//   --port N            0: the kernel chooses          --address-file F    gets http://127.0.0.1:PORT
+//   --port N            0: the kernel chooses          --address-file F    gets http://127.0.0.1:PORT, and a line for
+//   Storage Read
 //   --key-file F        gets a service account's key file that it accepts (mode 0600)
 //   --table NAME=ROWS   eight mixed columns; project.dataset.table; several
 //   --every-type NAME   a table with a column of each type
-//   --page-rows N       --no-auth
+//   --page-rows N       --no-auth         --response-rows N   of Storage Read, which is served on a port of its own
 //   --fault ON:WHAT:NTH:TIMES:AT:TEXT
 #include "support/bigquery/simulator.hpp"
 
@@ -42,6 +43,8 @@ void take(Arguments& out, const std::string& name, const std::string& value) {
         out.options.project = value;
     } else if (name == "--page-rows") {
         out.options.page_rows = std::stoull(value);
+    } else if (name == "--response-rows") {
+        out.options.response_rows = std::stoull(value);
     } else if (name == "--address-file") {
         out.address_file = value;
     } else if (name == "--key-file") {
@@ -60,6 +63,7 @@ void take(Arguments& out, const std::string& name, const std::string& value) {
 
 Arguments parse(int count, char** words) {
     Arguments out;
+    out.options.storage = true;
     for (int i = 1; i < count; ++i) {
         const std::string name = words[i];
         if (name == "--no-auth") {
@@ -102,8 +106,12 @@ int main(int count, char** words) {
             simulator.inject(std::move(fault));
         }
         write_file(arguments.key_file, simulator.key_file());
-        write_file(arguments.address_file, simulator.url() + "\n");
-        std::printf("simulator of BigQuery, not Google's: %s\n", simulator.url().c_str());
+        write_file(arguments.address_file, simulator.url() + "\n" + simulator.storage_url() + "\n");
+        std::printf(
+            "simulator of BigQuery, not Google's: %s Storage Read: %s\n",
+            simulator.url().c_str(),
+            simulator.storage_url().c_str()
+        );
         std::fflush(stdout);
         int number = 0;
         sigwait(&signals, &number);

@@ -67,7 +67,10 @@ Reply error_reply(int status, std::string_view reason, std::string_view message)
     );
 }
 
-Simulator::Simulator(SimulatorOptions options) : options_(std::move(options)) {
+Simulator::Simulator(SimulatorOptions options) : options_(std::move(options)), storage_(nullptr, [](Storage*) {}) {
+    if (options_.storage) {
+        start_storage();
+    }
     listener_ = std::make_unique<Listener>([this](const Request& request) { return handle(request); }, options_.port);
 }
 
@@ -77,6 +80,7 @@ Simulator::~Simulator() {
         ending_ = true;
     }
     changed_.notify_all();
+    storage_.reset();
     listener_.reset();
 }
 
@@ -318,6 +322,24 @@ Reply Simulator::dry_run(const Request& request) {
     ));
 }
 
+// "projects/p/datasets/d/tables/t": a table, or the result of a job.
+std::shared_ptr<const Simulator::View> Simulator::table_view(const std::string& resource) {
+    static const std::regex shape(R"(^projects/([^/]+)/datasets/([^/]+)/tables/([^/]+)$)");
+    std::smatch found;
+    if (!std::regex_match(resource, found, shape)) {
+        return nullptr;
+    }
+    if (found[2] == "_results") {
+        const std::lock_guard lock(mutex_);
+        const auto job = jobs_.find(found[3].str());
+        return job == jobs_.end() ? nullptr : job->second->view;
+    }
+    std::string why;
+    return view_of(
+        {fmt::format("SELECT * FROM `{}.{}.{}`", found[1].str(), found[2].str(), found[3].str()), "", {}}, why
+    );
+}
+
 // jobs.query, as Google's own client calls it.
 Reply Simulator::start_query(const Request& request) {
     const auto body = json::parse(request.body).as_object();
@@ -388,7 +410,7 @@ std::string Simulator::job_json(const Job& job) const {
             : fmt::format(R"(,"errorResult":{{"reason":"{}","message":{}}})", job.reason, json_string(job.message));
     const auto bytes = job.view ? job.view->rows * row_bytes : 0;
     return fmt::format(
-        R"({{"kind":"bigquery#job","id":"{0}:{1}.{2}","jobReference":{{"projectId":"{0}","jobId":"{2}","location":"{1}"}},"configuration":{{"jobType":"QUERY","query":{{"query":{3}}}}},"status":{{"state":"{4}"{5}}},"statistics":{{"totalBytesProcessed":"{6}","query":{{"totalBytesBilled":"{7}","cacheHit":false}}}}}})",
+        R"({{"kind":"bigquery#job","id":"{0}:{1}.{2}","jobReference":{{"projectId":"{0}","jobId":"{2}","location":"{1}"}},"configuration":{{"jobType":"QUERY","query":{{"query":{3},"destinationTable":{{"projectId":"{0}","datasetId":"_results","tableId":"{2}"}}}}}},"status":{{"state":"{4}"{5}}},"statistics":{{"totalBytesProcessed":"{6}","query":{{"totalBytesBilled":"{7}","cacheHit":false}}}}}})",
         options_.project,
         location,
         job.id,

@@ -1,7 +1,7 @@
-// A BigQuery for tests and for `headrace dev`: the REST calls that a reader needs, the token endpoint and the metadata
-// server, over tables that are rendered once. It knows no SQL but `SELECT * | columns FROM table [LIMIT n]`. It checks
-// every token and every signature, and does on request what the real one, or a proxy before it, does wrong.
-// Thread-safe. The official Node client reads from it (tests/interop/bigquery).
+// A BigQuery for tests and for `headrace dev`: the REST calls that a reader needs, the token endpoint, the metadata
+// server and the Storage Read API (gRPC), over tables that are rendered once. It knows no SQL but `SELECT * | columns
+// FROM table [ORDER BY id] [LIMIT n]`. It checks every token and every signature, and does on request what the real
+// one, or a proxy before it, does wrong. Thread-safe. The official Node clients read from it (tests/interop/bigquery).
 #pragma once
 
 #include "support/bigquery/table.hpp"
@@ -21,7 +21,7 @@
 namespace headrace::support::bigquery {
 
 // What goes wrong. `on`: token, dry_run, query, insert, job, cancel, wait, page (see simulator.cpp for what each can
-// do).
+// do); session, read (see storage.cpp).
 struct Fault {
     std::string on;
     std::string what;
@@ -46,6 +46,12 @@ struct SimulatorOptions {
     bool require_auth = true;
     int expires_in = 3600;    // of tokens; -1: is not said
     bool token_first = true;  // pageToken before the rows, as the real service has it
+    // Storage Read
+    bool storage = false;
+    std::uint64_t response_rows = 16'384;
+    int connection_age_ms = 0;  // then GOAWAY, and the end of what still runs; 0 = never
+    std::string certificate;    // PEM, with `private_key`: TLS
+    std::string private_key;
 };
 
 // A query as it was sent.
@@ -69,6 +75,10 @@ public:
     std::string url() const;
     std::string address() const;  // host:port
 
+    // Of the Storage Read API; "" without it.
+    std::string storage_url() const;
+    std::uint16_t storage_port() const;
+
     std::string token_uri() const { return url() + "/token"; }
 
     std::string key_file() const { return tokens_.key_file(token_uri(), options_.project); }
@@ -83,6 +93,7 @@ private:
     struct View;
     struct Job;
     struct Page;
+    struct Storage;
 
     Reply handle(const Request& request);
     Reply route(const Request& request, const std::string& kind);
@@ -102,6 +113,8 @@ private:
     std::shared_ptr<View> select(const Asked& asked, const std::string& query, std::string& why);
     std::shared_ptr<const std::string> slice(const View& view, std::uint64_t from, std::uint64_t count, bool gzip);
     Reply render(const Page& page, const Request& request);
+    void start_storage();
+    std::shared_ptr<const View> table_view(const std::string& resource);
     Job* find_job(const Request& request);
     std::string job_json(const Job& job) const;
 
@@ -118,7 +131,8 @@ private:
     std::map<std::string, int> counts_;
     std::vector<Seen> seen_;
     int next_job_ = 0;
-    std::unique_ptr<Listener> listener_;  // last: its threads use all of the above
+    std::unique_ptr<Storage, void (*)(Storage*)> storage_;
+    std::unique_ptr<Listener> listener_;  // last: its threads use all of the above, as do those of storage_
 };
 
 }  // namespace headrace::support::bigquery

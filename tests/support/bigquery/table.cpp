@@ -1,8 +1,12 @@
 #include "support/bigquery/table.hpp"
 
 #include "data/time_text.hpp"
+#include "support/bigquery/avro.hpp"
 
 #include <fmt/format.h>
+
+#include <array>
+#include <bit>
 
 namespace headrace::support::bigquery {
 namespace {
@@ -22,6 +26,17 @@ std::string day_text(std::int64_t days) {
 
 constexpr std::string_view countries[] = {"UA", "PL", "DE", "FR", "ES", "IT", "GB", "US"};
 constexpr std::string_view kinds[] = {"Fare", "Hotel", "Lounge", "Bag", "Seat", "Transfer", "Cover"};
+
+constexpr char there = 2;  // Avro: the second branch of ["null", T]
+
+// Positive; as few bytes as it takes, as put_decimal() writes it.
+void put_small_decimal(std::string& out, std::uint64_t value) {
+    const int size = std::bit_width(value) / 8 + 1;  // one more bit, for the sign
+    put_long(out, size);
+    for (int i = size - 1; i >= 0; --i) {
+        out += static_cast<char>(value >> (8 * i) & 0xff);
+    }
+}
 
 struct Sample {
     std::string_view name;
@@ -66,40 +81,156 @@ constexpr Sample samples[] = {
     {"unknown", "HOLOGRAM", R"("as it is")"},
 };
 
+std::uint64_t draw(std::uint64_t salt, std::uint64_t row, std::uint64_t column) {
+    return mix(row * 8 + column + (salt << 32));
+}
+
+// The columns of mixed_table(): each value as JSON and as Avro.
+class Mixed {
+public:
+    using Value = std::function<void(std::string&, std::uint64_t)>;
+
+    Mixed(Table& table, std::uint64_t salt) : table_(table), salt_(salt) {}
+
+    void add_id_and_texts();
+    void add_numbers();
+    void add_bool_and_times();
+
+private:
+    void add(std::string name, std::string type, Value value, Value avro) {
+        table_.columns.push_back({std::move(name), std::move(type), "NULLABLE", "", std::move(value), std::move(avro)});
+    }
+
+    // An integer on both wires.
+    template <class Make>
+    void add_integer(std::string name, std::string type, Make make) {
+        add(
+            std::move(name),
+            std::move(type),
+            [make](std::string& out, auto row) { fmt::format_to(std::back_inserter(out), "\"{}\"", make(row)); },
+            [make](std::string& out, auto row) {
+                out += there;
+                put_long(out, static_cast<std::int64_t>(make(row)));
+            }
+        );
+    }
+
+    Table& table_;
+    std::uint64_t salt_;
+};
+
+void Mixed::add_id_and_texts() {
+    add_integer("id", "INTEGER", [](auto row) { return row + 1; });
+    const auto kind = [=, salt = salt_](auto row) { return kinds[draw(salt, row, 1) % std::size(kinds)]; };
+    const auto write_name = [=, salt = salt_](std::string& out, auto row) {
+        fmt::format_to(std::back_inserter(out), "{} {:06}", kind(row), draw(salt, row, 1) % 1'000'000);
+    };
+    add(
+        "name",
+        "STRING",
+        [=](std::string& out, auto row) {
+            out += '"';
+            write_name(out, row);
+            out += '"';
+        },
+        [=](std::string& out, auto row) {
+            out += there;
+            put_long(out, static_cast<std::int64_t>(kind(row).size() + 7));
+            write_name(out, row);
+        }
+    );
+    const auto country = [salt = salt_](auto row) {
+        const auto number = draw(salt, row, 2);
+        return number % 16 == 0 ? std::string_view() : countries[number % std::size(countries)];
+    };
+    add(
+        "country",
+        "STRING",
+        [=](std::string& out, auto row) {
+            const auto value = country(row);
+            out += value.empty() ? std::string("null") : fmt::format("\"{}\"", value);
+        },
+        [=](std::string& out, auto row) {
+            const auto value = country(row);
+            out += value.empty() ? '\0' : there;
+            if (!value.empty()) {
+                put_text(out, value);
+            }
+        }
+    );
+}
+
+void Mixed::add_numbers() {
+    const auto cents = [salt = salt_](auto row) {
+        return draw(salt, row, 3) % 100'000 * 100 + draw(salt, row, 3) / 7 % 100;
+    };
+    add(
+        "amount",
+        "NUMERIC",
+        [=](std::string& out, auto row) {  // BigQuery writes no zeros at the end
+            const auto value = cents(row);
+            fmt::format_to(std::back_inserter(out), "\"{}", value / 100);
+            if (value % 10 != 0) {
+                fmt::format_to(std::back_inserter(out), ".{:02}", value % 100);
+            } else if (value % 100 != 0) {
+                fmt::format_to(std::back_inserter(out), ".{}", value % 100 / 10);
+            }
+            out += '"';
+        },
+        [=](std::string& out, auto row) {
+            out += there;
+            put_small_decimal(out, cents(row) * 10'000'000);
+        }
+    );
+    const auto ratio = [salt = salt_](auto row) { return static_cast<double>(draw(salt, row, 4) % 100'000) / 100'000; };
+    add(
+        "ratio",
+        "FLOAT",
+        [=](std::string& out, auto row) { fmt::format_to(std::back_inserter(out), "\"{}\"", ratio(row)); },
+        [=](std::string& out, auto row) {
+            const auto bits = std::bit_cast<std::array<char, 8>>(ratio(row));
+            out += there;
+            out.append(bits.data(), bits.size());
+        }
+    );
+}
+
+void Mixed::add_bool_and_times() {
+    const auto active = [salt = salt_](auto row) { return draw(salt, row, 5) % 4 != 0; };
+    add(
+        "active",
+        "BOOLEAN",
+        [=](std::string& out, auto row) { out += active(row) ? "\"true\"" : "\"false\""; },
+        [=](std::string& out, auto row) {
+            out += there;
+            out += active(row) ? '\1' : '\0';
+        }
+    );
+    const auto day = [salt = salt_](auto row) {
+        return static_cast<std::int64_t>(18'000 + draw(salt, row, 6) % 2'500);
+    };
+    add(
+        "day",
+        "DATE",
+        [=](std::string& out, auto row) { fmt::format_to(std::back_inserter(out), "\"{}\"", day_text(day(row))); },
+        [=](std::string& out, auto row) {
+            out += there;
+            put_long(out, day(row));
+        }
+    );
+    add_integer("updated_at", "TIMESTAMP", [salt = salt_](auto row) {
+        return 1'700'000'000'000'000 + draw(salt, row, 7) % 90'000'000'000'000;
+    });
+}
+
 }  // namespace
 
 Table mixed_table(std::string name, std::uint64_t rows, std::uint64_t salt) {
     Table out{std::move(name), rows, {}};
-    const auto draw = [salt](std::uint64_t row, std::uint64_t column) { return mix(row * 8 + column + (salt << 32)); };
-    const auto add = [&](std::string column, std::string type, std::function<void(std::string&, std::uint64_t)> value) {
-        out.columns.push_back({std::move(column), std::move(type), "NULLABLE", "", std::move(value)});
-    };
-    using Text = std::string;
-    const auto into = [](Text& text) { return std::back_inserter(text); };
-    add("id", "INTEGER", [into](Text& text, auto row) { fmt::format_to(into(text), "\"{}\"", row + 1); });
-    add("name", "STRING", [=](Text& text, auto row) {
-        fmt::format_to(into(text), "\"{} {:06}\"", kinds[draw(row, 1) % std::size(kinds)], draw(row, 1) % 1'000'000);
-    });
-    add("country", "STRING", [=](Text& text, auto row) {
-        if (draw(row, 2) % 16 == 0) {
-            text += "null";
-        } else {
-            fmt::format_to(into(text), "\"{}\"", countries[draw(row, 2) % std::size(countries)]);
-        }
-    });
-    add("amount", "NUMERIC", [=](Text& text, auto row) {
-        fmt::format_to(into(text), "\"{}.{:02}\"", draw(row, 3) % 100'000, draw(row, 3) / 7 % 100);
-    });
-    add("ratio", "FLOAT", [=](Text& text, auto row) {
-        fmt::format_to(into(text), "\"{}\"", static_cast<double>(draw(row, 4) % 100'000) / 100'000);
-    });
-    add("active", "BOOLEAN", [=](Text& text, auto row) { text += draw(row, 5) % 4 == 0 ? "\"false\"" : "\"true\""; });
-    add("day", "DATE", [=](Text& text, auto row) {
-        fmt::format_to(into(text), "\"{}\"", day_text(static_cast<std::int64_t>(18'000 + draw(row, 6) % 2'500)));
-    });
-    add("updated_at", "TIMESTAMP", [=](Text& text, auto row) {
-        fmt::format_to(into(text), "\"{}\"", 1'700'000'000'000'000 + draw(row, 7) % 90'000'000'000'000);
-    });
+    Mixed columns(out, salt);
+    columns.add_id_and_texts();
+    columns.add_numbers();
+    columns.add_bool_and_times();
     return out;
 }
 
@@ -113,7 +244,8 @@ Table every_type_table(std::string name) {
              std::string(sample.fields),
              [sample](std::string& text, std::uint64_t row) {
                  text += row == 0 ? sample.json : sample.mode == "REPEATED" ? "[]" : "null";
-             }}
+             },
+             {}}
         );
     }
     return out;

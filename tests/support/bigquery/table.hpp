@@ -16,6 +16,8 @@ struct Column {
     std::string fields;  // JSON list of the fields of a RECORD; ""
     // Appends the JSON of the value of row `row`: "\"text\"", "null", …
     std::function<void(std::string& out, std::uint64_t row)> value;
+    // The same in Avro, for large tables; empty: it is made from the JSON, which is right and slow.
+    std::function<void(std::string& out, std::uint64_t row)> avro = {};
 };
 
 struct Table {

@@ -83,6 +83,24 @@ inline void write_cert(const Identity& identity, const std::string& path) {
     }
 }
 
+inline std::string bio_text(BIO* bio) {
+    const char* bytes = nullptr;
+    const auto size = BIO_get_mem_data(bio, &bytes);
+    return {bytes, static_cast<std::size_t>(size)};
+}
+
+inline std::string cert_pem(const Identity& identity) {
+    std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), &BIO_free);
+    PEM_write_bio_X509(bio.get(), identity.cert.get());
+    return bio_text(bio.get());
+}
+
+inline std::string key_pem(const Identity& identity) {
+    std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new(BIO_s_mem()), &BIO_free);
+    PEM_write_bio_PrivateKey(bio.get(), identity.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    return bio_text(bio.get());
+}
+
 // Shakes hands and runs `script` on the TLS connection. A refused handshake is not the server's
 // problem.
 inline std::function<void(int)> tls_script(const Identity& identity, std::function<void(SSL*, int)> script) {

@@ -7,8 +7,10 @@
 #include "support/bigquery/simulator.hpp"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -42,7 +44,10 @@ struct BigQueryRead {
     }
 };
 
-inline std::unique_ptr<pipeline::Source> make_source(Simulator& simulator, const BigQueryWish& wish) {
+using EgressCheck = std::function<bool(const sockaddr*)>;
+
+inline std::unique_ptr<pipeline::Source>
+make_source(Simulator& simulator, const BigQueryWish& wish, EgressCheck egress_check = {}) {
     pipeline::Part part;
     part.type = "bigquery";
     part.options.values = {
@@ -64,13 +69,18 @@ inline std::unique_ptr<pipeline::Source> make_source(Simulator& simulator, const
     }
     credential.secret = Secret(wish.key.empty() ? simulator.key_file() : wish.key);
     credential.allowed_hosts = {"127.0.0.1"};
-    return source::bigquery::type().make(part, credential);
+    return source::bigquery::type(std::move(egress_check)).make(part, credential);
 }
 
-inline BigQueryRead read_all(Simulator& simulator, const BigQueryWish& wish = {}) {
+inline BigQueryRead read_all(
+    Simulator& simulator,
+    const BigQueryWish& wish = {},
+    EgressCheck egress_check = {},
+    const std::function<void()>& after_batch = {}
+) {
     BigQueryRead out;
     try {
-        const auto source = make_source(simulator, wish);
+        const auto source = make_source(simulator, wish, std::move(egress_check));
         const auto attempt = "a" + std::to_string(simulator.count("insert"));
         source->connect({wish.stop, wish.deadline, "0190-run", attempt, [&](std::string_view, std::string line) {
                              out.log.push_back(std::move(line));
@@ -87,6 +97,9 @@ inline BigQueryRead read_all(Simulator& simulator, const BigQueryWish& wish = {}
                 text.push_back('\n');
             }
             out.rows += data::view(text);
+            if (after_batch) {
+                after_batch();
+            }
         }
         EXPECT_EQ(source->completeness().rows, out.count);
         out.proof = source->completeness().proof;
