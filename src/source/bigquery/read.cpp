@@ -25,12 +25,6 @@ public:
           api_(config_, std::move(egress_check)),
           job_(config_, api_) {}
 
-    ~BigQuerySource() override {
-        streams_.reset();
-        pages_.reset();
-        job_.cancel();
-    }
-
     void connect(const pipeline::SourceContext& context) override;
     void restrict(pipeline::CursorRange& range) override;
     data::Schema query() override;
@@ -47,6 +41,7 @@ private:
     void fall_back(const Error& error);
     void say(std::string_view level, std::string message) const;
 
+    // Destroyed from below: streams and pages give their connections up before the job is cancelled.
     Config config_;
     std::function<bool(const sockaddr*)> egress_check_;
     Api api_;
