@@ -117,7 +117,7 @@ TEST_F(BigQueryRun, NoFaultPublishes) {
         {page("no_last_chunk"), "source.incomplete"},
         {page("json_cut", 9000), "source.incomplete"},
         {page("gzip_cut"), "source.incomplete"},
-        {page("gzip_bomb", 64 << 20), "source.bad_data"},
+        {page("gzip_bomb", 40 << 20), "source.bad_data"},
         {page("repeat_page"), "source.incomplete"},
         {page("same_token"), "source.incomplete"},
         {page("no_token"), "source.incomplete"},
