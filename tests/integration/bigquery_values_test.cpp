@@ -55,7 +55,7 @@ struct TypeCase {
     std::string_view type;   // of the column in Postgres
 };
 
-constexpr TypeCase types[] = {
+constexpr TypeCase type_cases[] = {
     {"int64", "-9223372036854775808", "-9223372036854775808", "bigint"},
     {"float64", "0.1", "0.1", "double precision"},
     {"float_big", "1.7976931348623157e+308", "1.7976931348623157e+308", "double precision"},
@@ -97,7 +97,7 @@ constexpr TypeCase types[] = {
 
 TEST_F(BigQueryValues, EveryTypeInBothSinks) {
     const auto table = every_type_table("bdi-chat-va.d.everything");
-    ASSERT_EQ(table.columns.size(), std::size(types)) << "a type without a line in this test";
+    ASSERT_EQ(table.columns.size(), std::size(type_cases)) << "a type without a line in this test";
     simulator_.add(table);
     stack_.write_pipeline(
         "p",
@@ -108,7 +108,7 @@ TEST_F(BigQueryValues, EveryTypeInBothSinks) {
     run("p");
     std::string values;
     std::string nulls;
-    for (const auto& one : types) {
+    for (const auto& one : type_cases) {
         SCOPED_TRACE(one.column);
         const bool list = one.column.starts_with("list") || one.column == "records";
         values += fmt::format("{}\"{}\":{}", values.empty() ? "" : ",", one.column, one.json);

@@ -17,19 +17,20 @@
 namespace headrace::support {
 namespace {
 
-constexpr const char* address = "127.53.53.53";
+constexpr const char* listen_address = "127.53.53.53";
 constexpr std::size_t head_size = 12;
 
 }  // namespace
 
 NameServer::NameServer() : resolv_conf_(servers().fresh_folder() + "/resolv.conf") {
     // One try of a second, so that silence is known soon; no other domain is appended.
-    std::ofstream(resolv_conf_) << fmt::format("nameserver {}\noptions timeout:1 attempts:1\nsearch .\n", address);
+    std::ofstream(resolv_conf_
+    ) << fmt::format("nameserver {}\noptions timeout:1 attempts:1\nsearch .\n", listen_address);
     Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_in name{};
     name.sin_family = AF_INET;
     name.sin_port = htons(53);
-    ::inet_pton(AF_INET, address, &name.sin_addr);
+    ::inet_pton(AF_INET, listen_address, &name.sin_addr);
     if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
         return;
     }

@@ -254,9 +254,9 @@ struct Proxy::State {
         while (!stopping) {
             auto list = poll_list();
             const auto served = pairs.size();
-            const int patience = rate == 0 ? -1 : static_cast<int>(tick.count());
+            const int wait_ms = rate == 0 ? -1 : static_cast<int>(tick.count());
             lock.unlock();
-            ::poll(list.data(), list.size(), patience);
+            ::poll(list.data(), list.size(), wait_ms);
             waker.drain();
             lock.lock();
             for (std::size_t i = 0; i < served && !holding_all; ++i) {

@@ -232,7 +232,8 @@ TEST(PostgresSql, NewTable) {
 
 TEST(PostgresSql, AppendWidensAndLeavesNoStaging) {
     const auto plan = make_plan(spec_of("t", Mode::append), id_and_name, plain_target());
-    EXPECT_TRUE(has(all(create_statements(plan, "o1_x")), "create unlogged table"));
+    // Logged: after a crash that follows the rollback of an unlogged table Postgres 15 may not start again.
+    EXPECT_TRUE(has(all(create_statements(plan, "o1_x")), "create table"));
     const auto decision = decision_statements(plan, {"o1_x", 8192, 5});
     ASSERT_EQ(decision.size(), 4u) << all(decision);
     EXPECT_TRUE(has(decision[0], "in access exclusive mode")) << decision[0];
