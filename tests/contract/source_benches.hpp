@@ -193,7 +193,9 @@ public:
             other_.wait(Deadline::in(std::chrono::milliseconds(5)), StopToken());
             address = whole_file(folder + "/address");
         }
-        other_port_ = static_cast<std::uint16_t>(std::stoi(address.substr(address.rfind(':') + 1)));
+        // Two lines; the second is Storage Read's.
+        const auto rest = address.substr(0, address.find('\n'));
+        other_port_ = static_cast<std::uint16_t>(std::stoi(rest.substr(rest.rfind(':') + 1)));
         other_key_ = whole_file(folder + "/key");
         return part();
     }

@@ -64,9 +64,11 @@ protected:
 TEST_F(LostReplies, F20_AnswerToTheDecisionsCommit) {
     postgres->lose(Loss::reply, commit_of_decision);
     expect_one_commit(*postgres, "1");
-    EXPECT_NE(
-        scene.stack.sql("select count(*) as x from etl_logs where message like 'the answer to COMMIT was lost%'"), "0"
-    );
+    // The log is written behind the run's back.
+    EXPECT_TRUE(scene.stack.await([&] {
+        return scene.stack.sql("select count(*) as x from etl_logs where message like 'the answer to COMMIT was lost%'"
+               ) != "0";
+    }));
 }
 
 TEST_F(LostReplies, F20_TheDecisionsCommitItself) {

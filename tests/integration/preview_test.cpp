@@ -35,13 +35,14 @@ protected:
         return {end && end->signal == 0 ? end->code : -1, process.log()};
     }
 
-    void pipeline(const std::string& query, const std::string& more = "") {
+    void pipeline(const std::string& query, const std::string& more = "", const std::string& option = "") {
         stack_.write_pipeline(
             "p",
             fmt::format(
-                "source:\n  type: clickhouse\n  credential: clickhouse\n  query: |\n    {}\n"
+                "source:\n  type: clickhouse\n  credential: clickhouse\n  {}\n  query: |\n    {}\n"
                 "sinks:\n  - {{ type: redis, as: json, key: \"cache:p\" }}\n"
                 "  - {{ type: postgres, table: out.p }}\n{}",
+                option,
                 query,
                 more
             )
@@ -134,8 +135,9 @@ TEST_F(Looking, PreviewStopsTheQueryAtTheSource) {
 }
 
 TEST_F(Looking, PreviewIsInterrupted) {
-    pipeline("SELECT sleepEachRow(0.5) AS s, number FROM system.numbers LIMIT 1000");
-    HeadraceProcess process({"preview", "p"}, stack_.environment());
+    // A block is as large as what is asked for, and ClickHouse refuses to sleep for more than 3 s in one.
+    pipeline("SELECT sleepEachRow(0.5) AS s, number FROM system.numbers LIMIT 1000", "", "max_block_size: 5");
+    HeadraceProcess process({"preview", "p", "--rows", "1000"}, stack_.environment());
     ASSERT_TRUE(process.wait_for_log("connected to ClickHouse", std::chrono::seconds(20))) << process.log();
     const auto start = Deadline::Clock::now();
     EXPECT_EQ(process.terminate(std::chrono::seconds(10)).code, 1) << process.log();

@@ -51,7 +51,8 @@ void write_slow_pipeline(
     stack.write_pipeline(
         "t",
         fmt::format(
-            "source:\n  type: clickhouse\n  credential: clickhouse\n  query: |\n"
+            // Blocks of 100 rows: ClickHouse refuses to sleep for more than 3 s in one.
+            "source:\n  type: clickhouse\n  credential: clickhouse\n  max_block_size: 100\n  query: |\n"
             "    SELECT number AS id, sleepEachRow({}) AS s, (SELECT max(v) FROM version) AS v\n"
             "    FROM system.numbers LIMIT {}\n"
             "sinks:\n  - {{ type: redis, as: json, key: \"cache:t\" }}\n"
