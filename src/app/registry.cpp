@@ -19,9 +19,10 @@ make_registry(const redis::Options& cache, const postgres::ConnectOptions& db, c
     registry.add(source::bigquery::type());
     registry.add(source::bigquery::credential_type());
     registry.add(source::clickhouse::type());
-    registry.add(source::http::type(may_call, paces));
-    registry.add(source::yespo::type(may_call, paces));
     registry.add(source::clickhouse::credential_type());
+    registry.add(source::http::type(may_call, paces));
+    registry.add(source::http::credential_type(may_call));
+    registry.add(source::yespo::type(may_call, paces));
     for (auto& type : transform::types()) {
         registry.add(std::move(type));
     }

@@ -3,11 +3,14 @@
 #pragma once
 
 #include "app/process.hpp"
+#include "base/encoding.hpp"
 #include "net/address.hpp"
 #include "net/http_client.hpp"
 #include "source/bigquery/bigquery.hpp"
 #include "source/clickhouse/clickhouse.hpp"
+#include "source/http/http.hpp"
 #include "support/bigquery/simulator.hpp"
+#include "support/bigquery/wire.hpp"
 #include "support/paths.hpp"
 #include "support/servers.hpp"
 
@@ -17,6 +20,8 @@
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,6 +36,7 @@ using Egress = std::function<bool(const sockaddr*)>;
 //   wrong_secret()              a secret that the server refuses, in the form of a good one
 //   secrets(credential)         texts that no message may hold
 //   table(rows)                 options for exactly the rows (id 1…rows, name: some 10 bytes of text)
+//   invalid()                   options that make() refuses
 //   refused()                   options for a read that the server refuses by its own words
 //   endless()                   options for a read that does not end within minutes
 //   running()                   reads of endless() that still run at the server
@@ -90,6 +96,8 @@ public:
     pipeline::Part large(std::uint64_t rows) { return table(rows); }
 
     std::uint16_t large_port() const { return port(); }
+
+    static pipeline::Part invalid() { return part(" ; "); }
 
 private:
     static pipeline::Part part(std::string query) {
@@ -157,6 +165,8 @@ public:
 
     static pipeline::Part refused() { return part("SELECT nothing FROM t"); }
 
+    static pipeline::Part invalid() { return part(" ; "); }
+
     pipeline::Part endless() {
         auto out = table(10);
         simulator_.inject({"wait", "pending", 100, "", 1, -1});
@@ -221,6 +231,129 @@ private:
     app::ChildProcess other_;
     std::uint16_t other_port_ = 0;
     std::string other_key_;
+};
+
+// Pages of a list that is made while it is asked for; a read that hangs is one whose answer is still held here.
+class HttpBench {
+public:
+    static pipeline::SourceType type(Egress check = {}) {
+        return with_address(source::http::type(std::move(check), source::http::make_paces()));
+    }
+
+    static pipeline::CredentialType credential_type(Egress check = {}) {
+        return source::http::credential_type(std::move(check));
+    }
+
+    std::uint16_t port() const { return listener_.port(); }
+
+    pipeline::Credential credential(std::uint16_t port) const {
+        pipeline::Credential out;
+        out.name = "far";
+        out.kind = "http";
+        out.settings = {{"url", fmt::format("http://127.0.0.1:{}", port)}, {"user", "reader"}};
+        out.secret = Secret("the right key");
+        out.allowed_hosts = {"127.0.0.1"};
+        return out;
+    }
+
+    Secret wrong_secret() const { return Secret("a wrong key"); }
+
+    static std::vector<std::string> secrets(const pipeline::Credential& credential) {
+        const std::string text(credential.secret.reveal());
+        return {text, base64_encode("reader:" + text)};
+    }
+
+    static pipeline::Part table(std::uint64_t rows) { return part(fmt::format("/rows/{}", rows)); }
+
+    static pipeline::Part refused() { return part("/refused"); }
+
+    static pipeline::Part endless() { return part("/endless"); }
+
+    static pipeline::Part invalid() {
+        auto out = table(1);
+        out.options.values["rows"] = "no pointer";
+        return out;
+    }
+
+    int running() const {
+        const std::lock_guard lock(mutex_);
+        return held_.expired() ? 0 : 1;
+    }
+
+    static pipeline::Part large(std::uint64_t rows) { return table(rows); }
+
+    std::uint16_t large_port() const { return port(); }
+
+private:
+    static constexpr std::uint64_t page_rows = 500;
+
+    // The suite's address, perhaps that of a proxy, is in the credential; the path is in the options.
+    static pipeline::SourceType with_address(pipeline::SourceType type) {
+        type.make = [make = type.make](pipeline::Part part, const pipeline::Credential& credential) {
+            part.options.values["url"] = credential.settings.at("url") + part.options.values["url"];
+            return make(part, credential);
+        };
+        return type;
+    }
+
+    static pipeline::Part part(std::string path) {
+        pipeline::Part out;
+        out.type = "http";
+        // What the loader of a file fills in.
+        out.options.values = {
+            {"url", std::move(path)},
+            {"paging", "page"},
+            {"backoff", "1"},
+            {"retries", "1"},
+            {"max_wait", "1000"},
+            {"wait_budget", "1000"},
+            {"request_timeout", "120000"},
+            {"max_row_bytes", "4194304"},
+            {"max_page_bytes", "1073741824"},
+            {"max_pages", "1000000"},
+            {"max_rows", "100000000"}};
+        out.options.lists["columns"] = {"id", "int64!", "name", "string"};
+        return out;
+    }
+
+    static void add_row(std::string& out, std::uint64_t id) {
+        out += fmt::format("{}{{\"id\":{},\"name\":\"the name of {}\"}}", out.size() > 1 ? "," : "", id, id);
+    }
+
+    bigquery::Reply answer(const bigquery::Request& request) {
+        bigquery::Reply out;
+        out.headers = {{"Content-Type", "application/json"}};
+        const auto login = request.headers.find("authorization");
+        const auto right = "Basic " + base64_encode("reader:the right key");
+        if (login == request.headers.end() || login->second != right) {
+            out.status = 401;
+            out.add(R"({"message":"who are you?"})");
+        } else if (request.path == "/refused") {
+            out.status = 400;
+            out.add(R"({"message":"there is no such list"})");
+        } else if (request.path == "/") {
+            out.add("{}");
+        } else if (request.path == "/endless") {
+            out.damage = bigquery::Damage::hang;
+            out.at = 1;
+            out.add("[ ");
+            const std::lock_guard lock(mutex_);
+            held_ = out.body.front();
+        } else {
+            const auto rows = std::stoull(request.path.substr(request.path.rfind('/') + 1));
+            const auto from = (std::stoull(request.query.at("page")) - 1) * page_rows + 1;
+            std::string page = "[";
+            for (auto id = from; id < from + page_rows && id <= rows; ++id) {
+                add_row(page, id);
+            }
+            out.add(page + "]");
+        }
+        return out;
+    }
+
+    mutable std::mutex mutex_;
+    std::weak_ptr<const std::string> held_;
+    bigquery::Listener listener_{[this](const auto& request) { return answer(request); }};  // last: uses the others
 };
 
 }  // namespace headrace::support

@@ -5,6 +5,7 @@
 #include "run/control.hpp"
 #include "support/bigquery/simulator.hpp"
 #include "support/proxy.hpp"
+#include "support/sanitized.hpp"
 #include "support/stack.hpp"
 
 #include <fmt/format.h>
@@ -39,7 +40,8 @@ protected:
 
     void pipeline(const std::string& name, std::string options) {
         if (options.find("retries:") == std::string::npos) {
-            options += "  retries: 1\n  request_timeout: 400ms\n";
+            // Instrumented, a row of 34 MB takes a while.
+            options += fmt::format("  retries: 1\n  request_timeout: {}\n", support::sanitized ? "2s" : "400ms");
         }
         stack_.write_pipeline(
             name,

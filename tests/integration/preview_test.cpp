@@ -4,6 +4,7 @@
 #include "credential/store.hpp"
 #include "support/bigquery/simulator.hpp"
 #include "support/stack.hpp"
+#include "support/yespo/simulator.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -249,6 +250,51 @@ TEST_F(Looking, CredentialTestOfBigQuery) {
     EXPECT_EQ(said.code, 1);
     EXPECT_TRUE(said.has("FAIL  host")) << said.text;
     EXPECT_FALSE(said.has("not a key")) << said.text;
+}
+
+TEST_F(Looking, CredentialTestOfAnHttpApi) {
+    support::yespo::Simulator service;
+    service.add_group("100", "the right key", 3);
+    const auto contacts = service.url() + "/group/100/contacts";
+
+    struct Case {
+        std::string_view what;
+        std::map<std::string, std::string> settings;
+        std::string_view secret;
+        int code;
+        std::string_view said;
+    };
+
+    const Case cases[] = {
+        {"the login is right", {{"test_url", contacts}}, "the right key", 0, "HTTP 200: the login is accepted"},
+        {"a wrong key", {{"test_url", contacts}}, password, 1, "HTTP 401: the service refuses this login"},
+        {"an address that says nothing", {{"url", service.url()}}, "the right key", 0, "which proves little"},
+        {"a wrong address",
+         {{"test_url", service.url() + "/nothing"}},
+         "the right key",
+         1,
+         "source.unavailable: HTTP 404"},
+        {"a host that is not allowed", {{"test_url", "https://10.0.0.1/"}}, password, 1, "credential.host_denied"},
+        {"another way to log in", {{"auth", "digest"}}, password, 1, "`auth` is none, basic, bearer or header"},
+        {"nobody listens", {{"url", "http://127.0.0.1:1"}}, password, 1, "FAIL  connect"},
+    };
+    for (const auto& one : cases) {
+        SCOPED_TRACE(one.what);
+        store_.set(
+            stack_.db(),
+            {.name = "h",
+             .kind = "http",
+             .settings = one.settings,
+             .allowed_hosts = {service.address(), "127.0.0.1:1"}},
+            Secret(std::string(one.secret)),
+            "test",
+            true
+        );
+        const auto said = say({"credential", "test", "h"});
+        EXPECT_EQ(said.code, one.code) << said.text;
+        EXPECT_TRUE(said.has(one.said)) << said.text;
+        EXPECT_FALSE(said.has(one.secret)) << said.text;
+    }
 }
 
 TEST_F(Looking, CredentialTestOfAKindThatNobodyReads) {

@@ -101,15 +101,7 @@ net::HttpRequest Api::request(const Ask& ask) const {
         }
     }
     out.headers = config_.headers;
-    const auto& auth = config_.auth;
-    if (auth.kind == AuthKind::basic) {
-        out.headers.emplace_back("Authorization", "Basic " + base64_encode(auth.name + ":" + auth.secret.reveal()));
-    } else if (auth.kind == AuthKind::bearer) {
-        out.headers.emplace_back("Authorization", "Bearer " + auth.secret.reveal());
-    } else if (auth.kind == AuthKind::header) {
-        out.headers.emplace_back(auth.name, auth.secret.reveal());
-    }
-    out.ca_file = auth.ca_file;
+    authorize(out, config_.auth);
     out.deadline = context_.deadline;
     out.idle_timeout = config_.request_timeout;
     out.accept_compressed = config_.compress;

@@ -1,6 +1,7 @@
 // What an HTTP source reads, checked. Made from the options of a pipeline here, or by a connector on top (Yespo).
 #pragma once
 
+#include "net/http_client.hpp"
 #include "pipeline/registry.hpp"
 #include "source/http/columns.hpp"
 #include "source/http/page.hpp"
@@ -75,6 +76,7 @@ void read_conduct(const pipeline::Part& part, Config& out);
 
 // settings: auth (none, basic, bearer, header), user, header, ca_file. Throws config.invalid.
 Auth read_auth(const pipeline::Credential& credential);
+void authorize(net::HttpRequest& request, const Auth& auth);  // adds the header of the login
 // Throws config.invalid or credential.host_denied when the secret may not go to this address.
 void check_target(const Auth& auth, const std::string& url);
 

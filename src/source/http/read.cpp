@@ -6,6 +6,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -30,6 +31,7 @@ public:
 
 private:
     bool open();  // false: over, and proven
+    bool full(const data::Batch& batch) const;
     void read(data::Batch& batch);
     void take_row(data::Batch& batch);
     void close();
@@ -55,6 +57,7 @@ private:
     IdSet seen_;
     IdSet seen_in_pass_;  // from the second pass on
     int pass_ = 1;
+    std::uint64_t batch_rows_ = ~std::uint64_t{0};  // enough for one batch
     std::uint64_t rows_ = 0;
     std::uint64_t pages_ = 0;
     std::uint64_t dropped_ = 0;
@@ -70,6 +73,7 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 // The first page is asked for here: a refused credential shows in the step that connects.
 void HttpSource::connect(const pipeline::SourceContext& context) {
     api_.use(context);
+    batch_rows_ = std::max<std::uint64_t>(context.first_rows.value_or(batch_rows_), 1);
     api_.log("info", fmt::format("reads from {}", origin_of(config_.url)));
     open();
 }
@@ -104,6 +108,10 @@ bool HttpSource::open() {
     return true;
 }
 
+bool HttpSource::full(const data::Batch& batch) const {
+    return batch.bytes() >= data::target_batch_bytes || batch.rows() >= batch_rows_;
+}
+
 std::string_view HttpSource::pull() {
     const auto start = Deadline::Clock::now();
     const auto piece = response_->read_chunk();
@@ -117,7 +125,7 @@ std::string_view HttpSource::pull() {
 
 bool HttpSource::next(data::Batch& batch) {
     batch.first_row = rows_;
-    while (batch.bytes() < data::target_batch_bytes && (response_ || open())) {
+    while (!full(batch) && (response_ || open())) {
         try {
             read(batch);
         } catch (const Error& error) {
@@ -135,7 +143,7 @@ void HttpSource::read(data::Batch& batch) {
     constexpr std::uint64_t rows_between_looks = 32;
     while (reader_.next()) {
         take_row(batch);
-        if (facts_.rows % rows_between_looks == 0 && batch.bytes() >= data::target_batch_bytes) {
+        if (facts_.rows % rows_between_looks == 0 && full(batch)) {
             return;
         }
     }

@@ -112,11 +112,9 @@ http::Config make_config(const pipeline::Part& part, const pipeline::Credential&
         refuse_option(part, "`group` is the id of a group, a number");
     }
     out.url = fmt::format("{}/group/{}/contacts", base, group);
-    // Some gateways drop a header with an empty user.
-    auto with_user = credential;
-    with_user.settings["auth"] = "basic";
-    with_user.settings["user"] = setting(credential, "user", "headrace");
-    out.auth = http::read_auth(with_user);
+    auto basic = credential;
+    basic.settings["auth"] = "basic";
+    out.auth = http::read_auth(basic);
     http::check_target(out.auth, out.url);
     out.headers = {{"Accept", "application/json; charset=UTF-8"}};
     if (part.options.get("order", "oldest_first") == "oldest_first") {
