@@ -263,7 +263,7 @@ void Connection::script(std::string_view sql) {
     impl_->finish(impl_->usual_deadline());
 }
 
-void Connection::transaction(const std::function<void(Connection&)>& body) {
+void Connection::transaction(const std::function<void(Connection&)>& body, const std::function<void()>& between) {
     if (PQtransactionStatus(impl_->conn) == PQTRANS_INTRANS) {
         body(*this);  // joins the one that is open: its owner commits, rolls back and tries again
         return;
@@ -281,6 +281,9 @@ void Connection::transaction(const std::function<void(Connection&)>& body) {
             exec("rollback");
             if (e.code() != "postgres.conflict" || attempt == 5) {
                 throw;
+            }
+            if (between) {
+                between();
             }
             const auto pause = milliseconds(std::uniform_int_distribution<int>(1, 20 * attempt)(random));
             wait_for(-1, 0, Deadline::in(pause), impl_->stop);

@@ -119,8 +119,9 @@ public:
 
     // BEGIN, body, COMMIT; any exception rolls back. A conflict is tried again, at most 5 times, with jitter:
     // the body must have no effect outside the transaction. Inside another transaction it only runs the body.
-    // A COMMIT whose answer is lost throws CommitUnknown: ask the database what became of it.
-    void transaction(const std::function<void(Connection&)>& body);
+    // A COMMIT whose answer is lost throws CommitUnknown: ask the database what became of it. `between` is called as
+    // soon as a conflict has rolled back and another try will follow.
+    void transaction(const std::function<void(Connection&)>& body, const std::function<void()>& between = {});
 
     bool broken() const;
     int fd() const;

@@ -60,6 +60,16 @@ bool cancel_if_removed(Connection& c, std::string_view run_id) {
     return cancelled.affected() > 0;
 }
 
+// The row was locked while the decision waited for its tables, so that the lease may be over: nobody shall take the run
+// for dead before the next try has locked it again.
+void keep_lease(Connection& c, std::string_view run_id, std::string_view attempt_id) {
+    c.exec(
+        "update etl_runs set lease_until = greatest(lease_until, now() + interval '10 s') where run_id = $1 and"
+        " attempt_id = $2 and state = 'running'",
+        {run_id, attempt_id}
+    );
+}
+
 // Last of all: they take locks on tables that others read. The run's row stays locked meanwhile, which lease, journal
 // and reaper step around.
 void run_statements(Connection& c, const std::vector<SealedOutput>& outputs, Deadline deadline) {
@@ -90,7 +100,7 @@ Decision decide(
 ) {
     const auto& outputs = sealed.outputs;
     auto decision = Decision::fenced;
-    db.transaction([&](Connection& c) {
+    const auto body = [&](Connection& c) {
         decision = Decision::fenced;
         broken_twin::no_fence(c, run_id, attempt_id);
         const auto owned = own_run(c, run_id, attempt_id);
@@ -149,7 +159,8 @@ Decision decide(
         run_statements(c, outputs, deadline);
         decision = Decision::committed;
         HEADRACE_POINT("K10");
-    });
+    };
+    db.transaction(body, [&] { keep_lease(db, run_id, attempt_id); });
     HEADRACE_POINT("K11");
     return decision;
 }

@@ -50,11 +50,23 @@ bool decided_by(const postgres::Result& run, std::string_view attempt_id) {
 }
 
 // One dead run, under its row lock; the state is looked at again because the worker may have come back.
+// Of `etl_runs r`; $1 is worker_lock_class. After a restart of Postgres no lock is held until the workers are back:
+// that is no death. Leases still count. Asked again with the row locked: the lease may have been renewed in between.
+constexpr std::string_view is_dead =
+    "r.state = 'running' and (r.lease_until < now() or pg_postmaster_start_time() < now() - interval '2 seconds' and"
+    " not exists (select 1 from pg_locks l where l.locktype = 'advisory' and l.granted and l.classid = $1::bigint::oid"
+    " and l.objid = r.worker_id::oid and l.database = (select oid from pg_database where datname ="
+    " current_database())))";
+
 std::optional<Reaped> reap_one(Connection& c, std::string_view run_id, std::string_view attempt_id) {
     const auto run = c.exec(
-        "select pipeline, crash_count, cancel_requested from etl_runs where run_id = $1 and attempt_id = $2"
-        " and state = 'running' for update skip locked",
-        {run_id, attempt_id}
+        fmt::format(
+            "select pipeline, crash_count, cancel_requested from etl_runs r where run_id = $2 and attempt_id = $3 and "
+            "{}"
+            " for update skip locked",
+            is_dead
+        ),
+        {worker_lock_class, run_id, attempt_id}
     );
     if (run.empty()) {
         return std::nullopt;
@@ -190,15 +202,8 @@ void fail_unclaimed(Connection& db, std::string_view run_id, const Error& error)
 }
 
 std::vector<Reaped> reap(Connection& db) {
-    // After a restart of Postgres no lock is held until the workers are back: that is no death. Leases still count.
-    const auto dead = db.exec(
-        "select run_id, attempt_id from etl_runs r where state = 'running' and (lease_until < now() or"
-        " pg_postmaster_start_time() < now() - interval '2 seconds' and not exists (select 1 from pg_locks l where "
-        "l.locktype = 'advisory' and l.granted and l.classid = $1::bigint::oid and"
-        "  l.objid = r.worker_id::oid and l.database = (select oid from pg_database where datname = "
-        "current_database())))",
-        {worker_lock_class}
-    );
+    const auto dead =
+        db.exec(fmt::format("select run_id, attempt_id from etl_runs r where {}", is_dead), {worker_lock_class});
     std::vector<Reaped> moved;
     for (std::size_t i = 0; i < dead.rows(); ++i) {
         db.transaction([&](Connection& c) {

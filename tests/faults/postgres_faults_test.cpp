@@ -304,7 +304,7 @@ TEST(PostgresPressure, F25_ReadersPassADecisionThatWaits) {
     holder.exec("commit");
     EXPECT_EQ(stack.await_final(run_id), "succeeded") << scene.worker->log();
     support::expect_whole(stack, run_id, 2, Scene::rows);
-    EXPECT_EQ(run_of(stack, "attempt", run_id), "1");
+    EXPECT_EQ(run_of(stack, "attempt", run_id), "1") << scene.worker->log();
 }
 
 // ---- F26, F27

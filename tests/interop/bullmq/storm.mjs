@@ -113,7 +113,13 @@ export async function storm({ jobs, seed, say = () => {} }) {
   } finally {
     over = true;
     await havoc?.catch(() => {});
-    for (const { process: child } of workers) if (child.exitCode === null && child.signalCode === null) { child.kill('SIGTERM'); await once(child, 'exit'); }
+    // All is judged. Ours must end when asked; npm bullmq's close() may wait for ever after a cut.
+    for (const [i, { process: child }] of workers.entries()) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      const gone = once(child, 'exit');
+      child.kill(i % 2 ? 'SIGKILL' : 'SIGTERM');
+      await gone;
+    }
     await server.stop();
   }
   figures.seconds = Math.round((Date.now() - start) / 1000);
