@@ -196,8 +196,9 @@ int main(int argc, char** argv) {
     if (options.seed == 0) {
         options.seed = (std::uint64_t{std::random_device{}()} << 16) + 1;
     }
+    const bool twins = options.mutants || !options.mutant.empty();  // the rarest needs 10,000 in the mean
     if (options.schedules == 0) {
-        options.schedules = options.trace ? 1 : 20'000;
+        options.schedules = options.trace ? 1 : twins ? 500'000 : 20'000;
     }
     return simulate_all(options);
 }
