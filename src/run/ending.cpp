@@ -49,7 +49,6 @@ bool decided_by(const postgres::Result& run, std::string_view attempt_id) {
            (run.text(0, "state") == "committed" || run.text(0, "state") == "succeeded");
 }
 
-// One dead run, under its row lock; the state is looked at again because the worker may have come back.
 // Of `etl_runs r`; $1 is worker_lock_class. After a restart of Postgres no lock is held until the workers are back:
 // that is no death. Leases still count. Asked again with the row locked: the lease may have been renewed in between.
 constexpr std::string_view is_dead =
@@ -58,12 +57,12 @@ constexpr std::string_view is_dead =
     " and l.objid = r.worker_id::oid and l.database = (select oid from pg_database where datname ="
     " current_database())))";
 
+// One dead run, under its row lock; the state is looked at again because the worker may have come back.
 std::optional<Reaped> reap_one(Connection& c, std::string_view run_id, std::string_view attempt_id) {
     const auto run = c.exec(
         fmt::format(
-            "select pipeline, crash_count, cancel_requested from etl_runs r where run_id = $2 and attempt_id = $3 and "
-            "{}"
-            " for update skip locked",
+            "select pipeline, crash_count, cancel_requested from etl_runs r where run_id = $2 and attempt_id = $3"
+            " and {} for update skip locked",
             is_dead
         ),
         {worker_lock_class, run_id, attempt_id}
