@@ -308,6 +308,10 @@ bool Connection::broken() const {
     return !impl_ || impl_->dead;
 }
 
+bool Connection::idle() const {
+    return !broken() && PQtransactionStatus(impl_->conn) == PQTRANS_IDLE;
+}
+
 int Connection::fd() const {
     return PQsocket(impl_->conn);
 }

@@ -124,6 +124,7 @@ public:
     void transaction(const std::function<void(Connection&)>& body, const std::function<void()>& between = {});
 
     bool broken() const;
+    bool idle() const;  // outside of any transaction, and nothing is under way
     int fd() const;
     int backend_pid() const;
     void set_stop(StopToken stop);

@@ -8,7 +8,8 @@ Pool::Lease::~Lease() {
     if (pool_ == nullptr) {
         return;
     }
-    if (connection_.broken()) {
+    // A stop may have come before the ROLLBACK: the next one to take it would join a transaction that nobody commits.
+    if (!connection_.idle()) {
         pool_->forget_one();
     } else {
         connection_.set_stop({});
