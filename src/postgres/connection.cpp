@@ -94,6 +94,15 @@ void Connection::Impl::cancel() {
     }
 }
 
+bool Connection::Impl::wait(short events, Deadline deadline) {
+    try {
+        return wait_for(PQsocket(conn), events, deadline, stop);
+    } catch (const Error&) {
+        cancel();
+        throw;
+    }
+}
+
 void Connection::Impl::send(std::string_view sql, const std::vector<Param>& params) {
     stop.throw_if_stopped();
     if (dead) {
@@ -120,7 +129,7 @@ void Connection::Impl::flush(Deadline deadline) {
         if (left < 0) {
             throw lost("sending to Postgres failed");
         }
-        if (!wait_for(PQsocket(conn), POLLOUT | POLLIN, deadline, stop)) {
+        if (!wait(POLLOUT | POLLIN, deadline)) {
             dead = true;
             throw Error(ErrorKind::transient, "postgres.timeout", "Postgres does not take data");
         }
@@ -132,14 +141,7 @@ void Connection::Impl::flush(Deadline deadline) {
 
 PGresult* Connection::Impl::next_result(Deadline deadline) {
     while (PQisBusy(conn) != 0) {
-        bool ready = false;
-        try {
-            ready = wait_for(PQsocket(conn), POLLIN, deadline, stop);
-        } catch (const Error&) {
-            cancel();
-            throw;
-        }
-        if (!ready) {
+        if (!wait(POLLIN, deadline)) {
             cancel();
             throw Error(ErrorKind::transient, "postgres.timeout", "no answer from Postgres in time");
         }
@@ -175,6 +177,15 @@ Result Connection::Impl::finish(Deadline deadline) {
         throw lost("no result from Postgres");
     }
     return *last;
+}
+
+void Connection::Impl::roll_back() {
+    try {
+        send("rollback", {});
+        finish(usual_deadline());
+    } catch (const Error&) {
+        dead = true;
+    }
 }
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -264,7 +275,7 @@ void Connection::script(std::string_view sql) {
 }
 
 void Connection::transaction(const std::function<void(Connection&)>& body, const std::function<void()>& between) {
-    if (PQtransactionStatus(impl_->conn) == PQTRANS_INTRANS) {
+    if (PQtransactionStatus(impl_->conn) != PQTRANS_IDLE) {
         body(*this);  // joins the one that is open: its owner commits, rolls back and tries again
         return;
     }
@@ -274,14 +285,23 @@ void Connection::transaction(const std::function<void(Connection&)>& body, const
         try {
             exec("begin");
             body(*this);
+            if (PQtransactionStatus(impl_->conn) == PQTRANS_INERROR) {
+                // COMMIT would answer ROLLBACK, which is no error to libpq.
+                throw Error(
+                    ErrorKind::permanent,
+                    "postgres.query",
+                    "a statement of the transaction failed and the failure was passed over: nothing is committed"
+                );
+            }
             committing = true;
             exec("commit");
             return;
         } catch (const SqlError& e) {
-            exec("rollback");
+            impl_->roll_back();
             if (e.code() != "postgres.conflict" || attempt == 5) {
                 throw;
             }
+            impl_->stop.throw_if_stopped();
             if (between) {
                 between();
             }
@@ -291,14 +311,10 @@ void Connection::transaction(const std::function<void(Connection&)>& body, const
             if (committing && impl_->dead) {
                 throw CommitUnknown(e.message());
             }
-            if (!impl_->dead) {
-                exec("rollback");
-            }
+            impl_->roll_back();
             throw;
         } catch (...) {
-            if (!impl_->dead) {
-                exec("rollback");
-            }
+            impl_->roll_back();
             throw;
         }
     }

@@ -117,10 +117,11 @@ public:
     void put_copy(std::string_view bytes, Deadline deadline);
     std::uint64_t end_copy(Deadline deadline);  // rows that the server took
 
-    // BEGIN, body, COMMIT; any exception rolls back. A conflict is tried again, at most 5 times, with jitter:
-    // the body must have no effect outside the transaction. Inside another transaction it only runs the body.
-    // A COMMIT whose answer is lost throws CommitUnknown: ask the database what became of it. `between` is called as
-    // soon as a conflict has rolled back and another try will follow.
+    // BEGIN, body, COMMIT; any exception rolls back, or leaves the connection broken when that is not possible (a
+    // stop). A conflict is tried again, at most 5 times, with jitter: the body must have no effect outside the
+    // transaction. Inside another transaction it only runs the body. A COMMIT whose answer is lost throws
+    // CommitUnknown: ask the database what became of it. `between` is called as soon as a conflict has rolled back and
+    // another try will follow.
     void transaction(const std::function<void(Connection&)>& body, const std::function<void()>& between = {});
 
     bool broken() const;

@@ -30,11 +30,16 @@ struct Connection::Impl {
     Error lost(std::string_view what);
     // Asks the server to give up the running statement; the connection is not used afterwards.
     void cancel();
+    // As wait_for, on this connection; a stop cancels what is under way.
+    bool wait(short events, Deadline deadline);
     void send(std::string_view sql, const std::vector<Param>& params);
     void flush(Deadline deadline);
     PGresult* next_result(Deadline deadline);
     // All results of what was sent; the last one counts, an error wins.
     Result finish(Deadline deadline);
+    // Leaves no transaction behind: a connection that cannot roll back (a stop came first, the link broke) is dead, and
+    // the server rolls back when it is closed. Nobody may find the transaction open, join it and never commit.
+    void roll_back();
 
     Deadline usual_deadline() const { return Deadline::in(options.statement_timeout + grace); }
 };
