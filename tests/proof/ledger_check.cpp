@@ -114,6 +114,7 @@ void LedgerCheck::runs() {
 }
 
 void LedgerCheck::commits() {
+    none("lost", "Redis had a decision that Postgres does not know", "select epoch from etl_meta where epoch <> 1");
     none(
         "lost",
         "succeeded without a decision for each output",
@@ -199,16 +200,17 @@ void LedgerCheck::output(const Output& output) {
 void LedgerCheck::seen(const std::vector<std::map<OutputReader::Number, Generation>>& seen) {
     std::map<std::string, std::string> mark_of_run;
     for (std::size_t i = 0; i < seen.size(); ++i) {
-        std::map<OutputReader::Number, std::string> decided;
+        // By their numbers within the output; once the epoch has risen, what was decided is published again under it.
+        std::map<long, std::string> decided;
         for (const auto& row : db_.rows(
-                 "select k.epoch, k.seq, k.run_id from etl_commits k join etl_outputs o using (output_id) where "
+                 "select k.seq, k.run_id from etl_commits k join etl_outputs o using (output_id) where "
                  "o.pipeline = $1 and o.manifest->'keys'->0->>'live' = $2",
                  {outputs_[i].pipeline, outputs_[i].key}
              )) {
-            decided[{std::stol(row[0]), std::stol(row[1])}] = row[2];
+            decided[std::stol(row[0])] = row[1];
         }
         for (const auto& [number, generation] : seen[i]) {
-            const auto found = decided.find(number);
+            const auto found = decided.find(number.second);
             if (found == decided.end() || found->second != generation.run) {
                 violations_.add(
                     "torn",
