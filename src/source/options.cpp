@@ -28,6 +28,46 @@ std::string query_of(const pipeline::Part& part) {
     return query;
 }
 
+std::int64_t bounded(
+    const pipeline::Part& part,
+    std::string_view name,
+    std::int64_t least,
+    std::int64_t most,
+    std::string_view words
+) {
+    const auto value = part.options.get_int(name);
+    if (value < least || value > most) {
+        refuse_option(part, fmt::format("`{}` is {}", name, words));
+    }
+    return value;
+}
+
+pipeline::OptionSpec retries_spec() {
+    return {
+        "retries",
+        pipeline::OptionKind::integer,
+        false,
+        "6",
+        "How often one request is tried again within an attempt.",
+        {}};
+}
+
+pipeline::OptionSpec backoff_spec() {
+    return {
+        "backoff",
+        pipeline::OptionKind::duration,
+        false,
+        "500ms",
+        "First wait before that; doubles up to 32 s, with jitter.",
+        {}};
+}
+
+Retrying retrying_of(const pipeline::Part& part) {
+    return {
+        static_cast<int>(bounded(part, "retries", 0, 20, "between 0 and 20")),
+        std::chrono::milliseconds(bounded(part, "backoff", 1, 60'000, "between 1ms and 1m"))};
+}
+
 std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise) {
     const auto it = credential.settings.find(name);
     return it == credential.settings.end() || it->second.empty() ? std::string(otherwise) : it->second;

@@ -4,6 +4,8 @@
 #include "net/address.hpp"
 #include "pipeline/registry.hpp"
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,6 +16,25 @@ namespace headrace::source {
 
 // The option `query` without a ';' at its end. Throws pipeline.invalid when nothing is left.
 std::string query_of(const pipeline::Part& part);
+
+// A number within its bounds, the file's or the default of its spec. Throws pipeline.invalid: "`name` is <words>".
+std::int64_t bounded(
+    const pipeline::Part& part,
+    std::string_view name,
+    std::int64_t least,
+    std::int64_t most,
+    std::string_view words
+);
+
+// How one request is tried again within an attempt.
+struct Retrying {
+    int retries = 0;                       // 0 to 20
+    std::chrono::milliseconds backoff{0};  // the first wait: 1 ms to 1 min
+};
+
+pipeline::OptionSpec retries_spec();
+pipeline::OptionSpec backoff_spec();
+Retrying retrying_of(const pipeline::Part& part);  // throws pipeline.invalid
 
 // A public setting of the credential; `otherwise` where it is missing or empty.
 std::string setting(const pipeline::Credential& credential, std::string_view name, std::string_view otherwise = "");

@@ -50,10 +50,10 @@ Error in_source_words(const Error& error) {
 }
 
 std::optional<std::chrono::milliseconds> Patience::draw(std::optional<std::chrono::milliseconds> retry_after) {
-    if (tries_++ >= config_.retries) {
+    if (tries_++ >= config_.retrying.retries) {
         return std::nullopt;
     }
-    auto most = config_.backoff;
+    auto most = config_.retrying.backoff;
     for (int i = 1; i < tries_ && most < longest_backoff; ++i) {
         most *= 2;
     }

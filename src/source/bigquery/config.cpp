@@ -2,11 +2,11 @@
 
 #include "base/error.hpp"
 #include "net/address.hpp"
-#include "source/options.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 #include <string_view>
 
 namespace headrace::source::bigquery {
@@ -193,29 +193,16 @@ void read_bounds(const pipeline::Part& part, Config& out) {
     if (options.has("maximum_bytes_billed") && !options.get("maximum_bytes_billed").empty()) {
         out.maximum_bytes_billed = static_cast<std::uint64_t>(options.get_int("maximum_bytes_billed"));
     }
-    const auto rows = options.get_int("page_rows", 0);
-    const auto row_bytes = options.get_int("max_row_bytes", 32 << 20);
-    const auto retries = options.get_int("retries", 6);
-    out.backoff = std::chrono::milliseconds(options.get_int("backoff", 500));
-    out.request_timeout = std::chrono::milliseconds(options.get_int("request_timeout", 600'000));
-    if (rows < 0 || rows > 10'000'000) {
-        refuse_option(part, "`page_rows` is between 0 (BigQuery decides) and 10000000");
-    }
-    if (row_bytes < 64 << 10 || row_bytes > row_bytes_limit) {
-        refuse_option(part, "`max_row_bytes` is between 64KiB and 256MiB");
-    }
-    if (retries < 0 || retries > 20) {
-        refuse_option(part, "`retries` is between 0 and 20");
-    }
-    if (out.backoff < std::chrono::milliseconds(1) || out.backoff > std::chrono::minutes(1)) {
-        refuse_option(part, "`backoff` is between 1ms and 1m");
-    }
-    if (out.request_timeout < std::chrono::milliseconds(100)) {
-        refuse_option(part, "`request_timeout` is at least 100ms");
-    }
-    out.page_rows = static_cast<std::uint64_t>(rows);
-    out.max_row_bytes = static_cast<std::uint64_t>(row_bytes);
-    out.retries = static_cast<int>(retries);
+    out.page_rows = static_cast<std::uint64_t>(
+        bounded(part, "page_rows", 0, 10'000'000, "between 0 (BigQuery decides) and 10000000")
+    );
+    out.max_row_bytes =
+        static_cast<std::uint64_t>(bounded(part, "max_row_bytes", 64 << 10, row_bytes_limit, "between 64KiB and 256MiB")
+        );
+    out.retrying = retrying_of(part);
+    out.request_timeout = std::chrono::milliseconds(
+        bounded(part, "request_timeout", 100, std::numeric_limits<std::int64_t>::max(), "at least 100ms")
+    );
 }
 
 }  // namespace
@@ -268,13 +255,8 @@ std::vector<pipeline::OptionSpec> option_specs() {
         {"compress", OptionKind::boolean, false, "true", "Pages come as gzip: less network, more CPU.", {}},
         {"page_rows", OptionKind::integer, false, "0", "Most rows of one page; 0: BigQuery decides.", {}},
         {"max_row_bytes", OptionKind::bytes, false, "32MiB", "A larger row fails the run; up to 256MiB.", {}},
-        {"retries", OptionKind::integer, false, "6", "How often one request is tried again within an attempt.", {}},
-        {"backoff",
-         OptionKind::duration,
-         false,
-         "500ms",
-         "First wait before that; doubles up to 32 s, with jitter.",
-         {}},
+        retries_spec(),
+        backoff_spec(),
         {"request_timeout",
          OptionKind::duration,
          false,

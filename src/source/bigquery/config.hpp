@@ -3,6 +3,7 @@
 
 #include "pipeline/registry.hpp"
 #include "source/bigquery/key.hpp"
+#include "source/options.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -44,8 +45,7 @@ struct Config {
     bool compress = true;
     std::uint64_t page_rows = 0;  // 0 = BigQuery decides
     std::uint64_t max_row_bytes = 0;
-    int retries = 0;
-    std::chrono::milliseconds backoff{0};
+    Retrying retrying;
     std::chrono::milliseconds request_timeout{0};
 };
 

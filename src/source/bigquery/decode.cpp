@@ -1,6 +1,7 @@
 #include "source/bigquery/decode.hpp"
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "data/json.hpp"
 #include "source/bigquery/values.hpp"
 
@@ -8,7 +9,6 @@
 #include <simdjson.h>
 
 #include <bit>
-#include <cstring>
 
 namespace headrace::source::bigquery {
 namespace {
@@ -32,32 +32,6 @@ T need(simdjson::simdjson_result<T> result) {
         bad_json(error);
     }
     return value;
-}
-
-std::uint64_t load(const char* from) {
-    std::uint64_t word;
-    std::memcpy(&word, from, sizeof word);
-    return word;
-}
-
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-    __extension__ using Wide = unsigned __int128;
-    const auto product = static_cast<Wide>(a) * b;
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-// No shield against somebody who wants a collision: BigQuery would have to.
-std::uint64_t hash_of(std::string_view bytes) {
-    constexpr std::uint64_t one = 0xa0761d6478bd642f;
-    constexpr std::uint64_t two = 0xe7037ed1a0b428db;
-    std::uint64_t hash = one ^ bytes.size();
-    while (bytes.size() >= 16) {
-        hash = fold(load(bytes.data()) ^ two, load(bytes.data() + 8) ^ hash);
-        bytes.remove_prefix(16);
-    }
-    char rest[16] = {};
-    std::memcpy(rest, bytes.data(), bytes.size());
-    return fold(load(rest) ^ two, load(rest + 8) ^ hash);
 }
 
 // Without what stands between it and the next row.

@@ -135,10 +135,10 @@ void Api::keep_pace() {
 }
 
 void Api::wait(const Error& error, std::optional<std::chrono::seconds> retry_after) {
-    if (tries_++ >= config_.retries) {
+    if (tries_++ >= config_.retrying.retries) {
         throw Error(error);
     }
-    auto most = config_.backoff;
+    auto most = config_.retrying.backoff;
     for (int i = 1; i < tries_ && most < longest_backoff; ++i) {
         most *= 2;
     }
@@ -177,7 +177,7 @@ void Api::wait(const Error& error, std::optional<std::chrono::seconds> retry_aft
             error.message(),
             format_duration(span),
             tries_ + 1,
-            config_.retries + 1,
+            config_.retrying.retries + 1,
             asked
         ));
     pause(span);

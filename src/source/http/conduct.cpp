@@ -1,7 +1,6 @@
 // How a source behaves towards its service: the options that the generic source and the connectors on top of it share.
 #include "base/units.hpp"
 #include "source/http/config.hpp"
-#include "source/options.hpp"
 
 #include <fmt/core.h>
 
@@ -33,15 +32,6 @@ std::optional<std::chrono::nanoseconds> parse_rate(std::string_view text) {
     return whole.count() == 0 ? std::nullopt : std::optional(whole / count);
 }
 
-std::int64_t
-bounded(const pipeline::Part& part, std::string_view name, std::int64_t least, std::int64_t most, const char* words) {
-    const auto value = part.options.get_int(name);
-    if (value < least || value > most) {
-        refuse_option(part, fmt::format("`{}` is {}", name, words));
-    }
-    return value;
-}
-
 }  // namespace
 
 std::vector<pipeline::OptionSpec> conduct_specs() {
@@ -52,13 +42,8 @@ std::vector<pipeline::OptionSpec> conduct_specs() {
          "",
          "Most requests, e.g. 10/s or 180/m, of all runs of one credential at one host together.",
          {}},
-        {"retries", OptionKind::integer, false, "6", "How often one request is tried again within an attempt.", {}},
-        {"backoff",
-         OptionKind::duration,
-         false,
-         "500ms",
-         "First wait before that; doubles up to 32 s, with jitter.",
-         {}},
+        retries_spec(),
+        backoff_spec(),
         {"max_wait",
          OptionKind::duration,
          false,
@@ -89,8 +74,7 @@ void read_conduct(const pipeline::Part& part, Config& out) {
         }
         out.pace = *pace;
     }
-    out.retries = static_cast<int>(bounded(part, "retries", 0, 20, "between 0 and 20"));
-    out.backoff = milliseconds(bounded(part, "backoff", 1, 60'000, "between 1ms and 1m"));
+    out.retrying = retrying_of(part);
     out.max_wait = milliseconds(bounded(part, "max_wait", 1, 3'600'000, "between 1ms and 1h"));
     out.wait_budget = milliseconds(bounded(part, "wait_budget", 0, 86'400'000, "at most 1d"));
     out.request_timeout = milliseconds(bounded(part, "request_timeout", 100, 3'600'000, "between 100ms and 1h"));

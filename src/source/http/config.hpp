@@ -5,6 +5,7 @@
 #include "pipeline/registry.hpp"
 #include "source/http/columns.hpp"
 #include "source/http/page.hpp"
+#include "source/options.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -59,8 +60,7 @@ struct Config {
     std::uint64_t max_pages = 0;
     std::uint64_t max_rows = 0;
     std::chrono::nanoseconds pace{0};  // between the beginnings of two requests
-    int retries = 0;
-    std::chrono::milliseconds backoff{0};
+    Retrying retrying;
     std::chrono::milliseconds max_wait{0};     // of one wait
     std::chrono::milliseconds wait_budget{0};  // of all waits of an attempt
     std::chrono::milliseconds request_timeout{0};

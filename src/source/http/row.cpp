@@ -7,7 +7,6 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace headrace::source::http {
 namespace {
@@ -16,18 +15,6 @@ constexpr std::size_t most_shown = 40;
 
 std::string excerpt(std::string_view text) {
     return text.size() > most_shown ? fmt::format("{} …", text.substr(0, most_shown)) : std::string(text);
-}
-
-std::uint64_t load(const char* from) {
-    std::uint64_t word;
-    std::memcpy(&word, from, sizeof word);
-    return word;
-}
-
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-    __extension__ using Wide = unsigned __int128;
-    const auto product = static_cast<Wide>(a) * b;
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
 [[noreturn]] void bad_row(std::uint64_t number, const std::string& what) {
@@ -300,20 +287,6 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
     chosen_.resize(mine);
     scan.at = behind;
     return true;
-}
-
-std::uint64_t RowDecoder::hash() const {
-    constexpr std::uint64_t one = 0xa0761d6478bd642f;
-    constexpr std::uint64_t two = 0xe7037ed1a0b428db;
-    auto bytes = text_;
-    std::uint64_t hash = one ^ bytes.size();
-    while (bytes.size() >= 16) {
-        hash = fold(load(bytes.data()) ^ two, load(bytes.data() + 8) ^ hash);
-        bytes.remove_prefix(16);
-    }
-    char rest[16] = {};
-    std::memcpy(rest, bytes.data(), bytes.size());
-    return fold(load(rest) ^ two, load(rest + 8) ^ hash);
 }
 
 std::int64_t RowDecoder::key() const {

@@ -5,6 +5,7 @@
 // in a column that may not be; source.limit (permanent): nested deeper than 100.
 #pragma once
 
+#include "base/hash.hpp"
 #include "data/batch.hpp"
 #include "source/http/columns.hpp"
 #include "source/http/scan.hpp"
@@ -31,7 +32,8 @@ public:
     // Of the row that was scanned last.
     std::string_view text() const { return text_; }
 
-    std::uint64_t hash() const;  // of its text
+    std::uint64_t hash() const { return hash_of(text_); }
+
     // Throws source.bad_data when there is none.
     std::int64_t key() const;
     void append(data::Batch& batch) const;
