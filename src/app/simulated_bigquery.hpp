@@ -2,7 +2,7 @@
 // has the real service stores a credential of their own, and this is not started.
 #pragma once
 
-#include "app/process.hpp"
+#include "app/simulator_process.hpp"
 #include "base/secret.hpp"
 #include "base/stop.hpp"
 
@@ -15,23 +15,22 @@ public:
     // `dir` gets address, key file and log.
     explicit SimulatedBigQuery(std::string dir) : dir_(std::move(dir)) {}
 
-    // False when the program is not there. Throws dev.server_failed, net.cancelled.
+    // As SimulatorProcess::start.
     bool start(const StopToken& stop);
-    void stop();
 
-    bool running() { return child_.pid() != 0 && child_.running(); }
+    void stop() { process_.stop(); }
 
-    const std::string& url() const { return url_; }  // "" before start()
+    bool running() { return process_.running(); }
 
-    const std::string& storage_url() const { return storage_url_; }
+    std::string url() const { return process_.address(0); }  // "" before start(), as the next
+
+    std::string storage_url() const { return process_.address(1); }
 
     Secret key_file() const;  // the text that it accepts
 
 private:
     std::string dir_;
-    std::string url_;
-    std::string storage_url_;
-    ChildProcess child_;
+    SimulatorProcess process_;
 };
 
 }  // namespace headrace::app

@@ -2,7 +2,7 @@
 // the real service stores a credential of their own, and that is used.
 #pragma once
 
-#include "app/process.hpp"
+#include "app/simulator_process.hpp"
 #include "base/secret.hpp"
 #include "base/stop.hpp"
 
@@ -24,13 +24,14 @@ public:
     // `dir` gets address and log.
     explicit SimulatedYespo(std::string dir);
 
-    // False when the program is not there. Throws dev.server_failed, net.cancelled.
+    // As SimulatorProcess::start.
     bool start(const StopToken& stop);
-    void stop();
 
-    bool running() { return child_.pid() != 0 && child_.running(); }
+    void stop() { process_.stop(); }
 
-    const std::string& url() const { return url_; }  // base address; "" before start()
+    bool running() { return process_.running(); }
+
+    std::string url() const { return process_.address(0); }  // base address; "" before start()
 
     std::string host() const;  // host:port
 
@@ -38,9 +39,8 @@ public:
 
 private:
     std::string dir_;
-    std::string url_;
     std::vector<SimulatedAccount> accounts_;
-    ChildProcess child_;
+    SimulatorProcess process_;
 };
 
 }  // namespace headrace::app
