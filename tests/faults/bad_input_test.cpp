@@ -1,6 +1,4 @@
 // Each way in which a run can go wrong from outside: a clear code and hint, the last good output stays, nothing hangs.
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "support/stack.hpp"
 
 #include <fmt/core.h>
@@ -181,16 +179,12 @@ TEST_F(BadInput, UnknownCredential) {
 class BadCredential : public BadInput {
 protected:
     void store_credential(const std::string& url, const std::string& host, const std::string& password) {
-        const credential::Store store(credential::load_key_file(stack.folder() + "/key"));
-        store.set(
-            stack.db(),
+        stack.set_credential(
             {.name = "clickhouse",
              .kind = "clickhouse",
              .settings = {{"url", url}, {"user", "reader"}},
              .allowed_hosts = {host}},
-            Secret(password),
-            "test",
-            true
+            Secret(password)
         );
     }
 };

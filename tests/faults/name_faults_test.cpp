@@ -2,8 +2,6 @@
 // answers for.
 #include "base/error.hpp"
 #include "base/fd.hpp"
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "net/http_client.hpp"
 #include "net/wait.hpp"
 #include "support/name_server.hpp"
@@ -45,17 +43,13 @@ protected:
         }
         scene.worker->terminate(seconds(10));
         const auto host = fmt::format("source.test:{}", clickhouse_port());
-        const credential::Store store(credential::load_key_file(scene.stack.folder() + "/key"));
-        store.set(
-            scene.stack.db(),
+        scene.stack.set_credential(
             {.name = "clickhouse",
              .kind = "clickhouse",
              .settings =
                  {{"url", "http://" + host}, {"user", "reader"}, {"database", scene.stack.clickhouse_database()}},
              .allowed_hosts = {host}},
-            servers().clickhouse().reader_password(),
-            "test",
-            true
+            servers().clickhouse().reader_password()
         );
         app::ProcessSpec spec;
         spec.argv = names.wrap({support::headrace_binary().string(), "worker", "--grace", "5"});

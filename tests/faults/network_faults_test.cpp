@@ -1,6 +1,4 @@
 // Links that are cut for a while, slow, or silent.
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "support/proxy.hpp"
 #include "support/scene.hpp"
 
@@ -100,17 +98,13 @@ protected:
         const auto url = servers().clickhouse().url();
         proxy = std::make_unique<Proxy>(static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1))));
         const auto host = "127.0.0.1:" + std::to_string(proxy->port());
-        const credential::Store store(credential::load_key_file(scene.stack.folder() + "/key"));
-        store.set(
-            scene.stack.db(),
+        scene.stack.set_credential(
             {.name = "clickhouse",
              .kind = "clickhouse",
              .settings =
                  {{"url", "http://" + host}, {"user", "reader"}, {"database", scene.stack.clickhouse_database()}},
              .allowed_hosts = {host}},
-            servers().clickhouse().reader_password(),
-            "test",
-            true
+            servers().clickhouse().reader_password()
         );
     }
 

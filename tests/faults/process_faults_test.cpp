@@ -1,8 +1,6 @@
 // What may happen to our own processes and to what they work with: signals, upgrades, several of them at once, changes
 // under their hands, little memory, a full disk.
 #include "app/process.hpp"
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "support/paths.hpp"
 #include "support/sanitized.hpp"
 #include "support/scene.hpp"
@@ -185,16 +183,12 @@ TEST(DeletedPipeline, F52_TheDecisionSeesIt) {
 TEST_F(ChangedMeanwhile, F53_CredentialChanged_RunKeepsWhatItRead) {
     auto& stack = scene.stack;
     const auto url = servers().clickhouse().url();
-    const credential::Store store(credential::load_key_file(stack.folder() + "/key"));
-    store.set(
-        stack.db(),
+    stack.set_credential(
         {.name = "clickhouse",
          .kind = "clickhouse",
          .settings = {{"url", url}, {"user", "reader"}, {"database", stack.clickhouse_database()}},
          .allowed_hosts = {url.substr(7)}},
-        Secret("another"),
-        "test",
-        true
+        Secret("another")
     );
     ASSERT_EQ(run_of(stack, "state", run_id), "running") << "too late";
     EXPECT_EQ(stack.await_final(run_id), "succeeded") << scene.worker->log();

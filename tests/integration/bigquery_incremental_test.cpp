@@ -1,6 +1,4 @@
 // Incremental pipelines that read BigQuery: the range of each run, the watermark, backfills, the loss of Redis.
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "run/control.hpp"
 #include "support/bigquery/simulator.hpp"
 #include "support/stack.hpp"
@@ -18,16 +16,12 @@ using support::bigquery::Table;
 class BigQueryIncremental : public testing::Test {
 protected:
     BigQueryIncremental() {
-        credential::Store store(credential::load_key_file(stack_.folder() + "/key"));
-        store.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = "bigquery",
              .kind = "bigquery",
              .settings = {{"url", simulator_.url()}},
              .allowed_hosts = {simulator_.address()}},
-            Secret(simulator_.key_file()),
-            "test",
-            true
+            Secret(simulator_.key_file())
         );
     }
 

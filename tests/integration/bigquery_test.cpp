@@ -1,7 +1,5 @@
 // BigQuery → Redis by the program itself, against the simulator: what is published, and that of everything that goes
 // wrong nothing is.
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "run/control.hpp"
 #include "support/bigquery/simulator.hpp"
 #include "support/proxy.hpp"
@@ -11,6 +9,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <span>
+
 namespace headrace {
 namespace {
 
@@ -19,20 +19,21 @@ using support::bigquery::Fault;
 using support::bigquery::mixed_table;
 using support::bigquery::Simulator;
 
+struct FaultRun {
+    Fault fault;
+    std::string_view code;
+};
+
 class BigQueryRun : public testing::Test {
 protected:
     BigQueryRun() {
-        credential::Store store(credential::load_key_file(stack_.folder() + "/key"));
-        store.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = "bigquery",
              .kind = "bigquery",
              .settings = {{"url", simulator_.url()}, {"storage_url", simulator_.storage_url()}},
              .allowed_hosts =
                  {simulator_.address(), simulator_.storage_url().substr(std::string_view("http://").size())}},
-            Secret(simulator_.key_file()),
-            "test",
-            true
+            Secret(simulator_.key_file())
         );
         simulator_.add(mixed_table("headrace-test.d.t", 350));
         pipeline("p", "  read: rest\n");
@@ -82,6 +83,26 @@ timeout: 30s
         return stack_.await([&] { return logged(run, text); });
     }
 
+    // Each fault fails the run with its code and leaves the output alone; without it the next run publishes.
+    void expect_none_published(const std::string& pipeline, std::span<const FaultRun> faults) {
+        const auto worker = stack_.start_worker();
+        const auto key = "cache:" + pipeline;
+        ASSERT_EQ(stack_.await_final(stack_.trigger(pipeline)), "succeeded");
+        const auto good = stack_.get(key);
+        simulator_.add(mixed_table("headrace-test.d.t", 350, 7));  // what the faulty reads would bring is another table
+        for (const auto& [fault, code] : faults) {
+            SCOPED_TRACE(fault.on + " " + fault.what + " " + fault.text);
+            simulator_.inject(fault);
+            const auto run = stack_.trigger(pipeline);
+            EXPECT_EQ(stack_.await_final(run), "failed");
+            EXPECT_EQ(code_of(run), code);
+            EXPECT_TRUE(stack_.get(key) == good);
+            simulator_.mend();
+        }
+        ASSERT_EQ(stack_.await_final(stack_.trigger(pipeline)), "succeeded");
+        EXPECT_FALSE(stack_.get(key) == good);
+    }
+
     Simulator simulator_{{.page_rows = 100, .storage = true, .response_rows = 20}};
     Stack stack_;
 };
@@ -99,11 +120,6 @@ TEST_F(BigQueryRun, PublishesTheTableAndItsCost) {
     EXPECT_FALSE(logged(run, "ya29."));
     EXPECT_FALSE(logged(run, "PRIVATE"));
 }
-
-struct FaultRun {
-    Fault fault;
-    std::string_view code;
-};
 
 TEST_F(BigQueryRun, NoFaultPublishes) {
     const auto page = [](std::string what, long at = 0, std::string text = "", std::string retry_after = "") {
@@ -139,21 +155,7 @@ TEST_F(BigQueryRun, NoFaultPublishes) {
         {{"token", "status", 400, "invalid_grant", 1, -1}, "source.auth"},
         {{"wait", "job_error", 0, "resourcesExceeded", 1, -1}, "source.query"},
     };
-    const auto worker = stack_.start_worker();
-    ASSERT_EQ(stack_.await_final(stack_.trigger("p")), "succeeded");
-    const auto good = stack_.get("cache:p");
-    simulator_.add(mixed_table("headrace-test.d.t", 350, 7));  // what the faulty reads would bring is another table
-    for (const auto& [fault, code] : faults) {
-        SCOPED_TRACE(fault.on + " " + fault.what + " " + fault.text);
-        simulator_.inject(fault);
-        const auto run = stack_.trigger("p");
-        EXPECT_EQ(stack_.await_final(run), "failed");
-        EXPECT_EQ(code_of(run), code);
-        EXPECT_TRUE(stack_.get("cache:p") == good);
-        simulator_.mend();
-    }
-    ASSERT_EQ(stack_.await_final(stack_.trigger("p")), "succeeded");
-    EXPECT_FALSE(stack_.get("cache:p") == good);
+    expect_none_published("p", faults);
 }
 
 TEST_F(BigQueryRun, ATokenThatEndsAndAServerThatIsBusyAreNoFailure) {
@@ -238,21 +240,7 @@ TEST_F(BigQueryRun, NoFaultOfStorageReadPublishes) {
         {read("schema", 1), "source.incomplete"},
     };
     pipeline("s", "  read: storage\n  max_streams: 1\n");
-    const auto worker = stack_.start_worker();
-    ASSERT_EQ(stack_.await_final(stack_.trigger("s")), "succeeded");
-    const auto good = stack_.get("cache:s");
-    simulator_.add(mixed_table("headrace-test.d.t", 350, 7));
-    for (const auto& [fault, code] : faults) {
-        SCOPED_TRACE(fault.on + " " + fault.what + " " + fault.text);
-        simulator_.inject(fault);
-        const auto run = stack_.trigger("s");
-        EXPECT_EQ(stack_.await_final(run), "failed");
-        EXPECT_EQ(code_of(run), code);
-        EXPECT_TRUE(stack_.get("cache:s") == good);
-        simulator_.mend();
-    }
-    ASSERT_EQ(stack_.await_final(stack_.trigger("s")), "succeeded");
-    EXPECT_FALSE(stack_.get("cache:s") == good);
+    expect_none_published("s", faults);
 }
 
 TEST_F(BigQueryRun, CancelReachesTheStreams) {
@@ -270,17 +258,13 @@ TEST_F(BigQueryRun, CancelReachesTheStreams) {
 // The link to the server breaks in the middle, twice; the rows go on where they were.
 TEST_F(BigQueryRun, ABrokenLinkIsResumed) {
     support::Proxy proxy(simulator_.storage_port());
-    credential::Store store(credential::load_key_file(stack_.folder() + "/key"));
     const auto address = "127.0.0.1:" + std::to_string(proxy.port());
-    store.set(
-        stack_.db(),
+    stack_.set_credential(
         {.name = "bigquery",
          .kind = "bigquery",
          .settings = {{"url", simulator_.url()}, {"storage_url", "http://" + address}},
          .allowed_hosts = {simulator_.address(), address}},
-        Secret(simulator_.key_file()),
-        "test",
-        true
+        Secret(simulator_.key_file())
     );
     pipeline("s", "  read: storage\n  max_streams: 1\n  retries: 9\n");
     simulator_.inject({"read", "hang", 3, "", 1, 2});

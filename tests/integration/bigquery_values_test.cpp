@@ -1,8 +1,6 @@
 // BigQuery → Postgres and Redis in one run: every type, value by value, and the shipped pipeline bq.projects row by
 // row. What is expected is written down here or taken from the simulator's own texts, compared by Postgres.
 #include "base/json_text.hpp"
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "support/bigquery/simulator.hpp"
 #include "support/paths.hpp"
 #include "support/stack.hpp"
@@ -23,16 +21,12 @@ using support::bigquery::Simulator;
 class BigQueryValues : public testing::Test {
 protected:
     BigQueryValues() {
-        credential::Store store(credential::load_key_file(stack_.folder() + "/key"));
-        store.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = "bigquery",
              .kind = "bigquery",
              .settings = {{"url", simulator_.url()}},
              .allowed_hosts = {simulator_.address()}},
-            Secret(simulator_.key_file()),
-            "test",
-            true
+            Secret(simulator_.key_file())
         );
         stack_.sql("set timezone = 'UTC'");
     }

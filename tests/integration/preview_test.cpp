@@ -51,33 +51,28 @@ protected:
     }
 
     void bigquery(const std::string& key = "", const std::string& url = "", const std::string& host = "") {
-        store_.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = "bigquery",
              .kind = "bigquery",
              .settings = {{"url", url.empty() ? simulator_.url() : url}},
              .allowed_hosts = {host.empty() ? simulator_.address() : host}},
-            Secret(key.empty() ? simulator_.key_file() : key),
-            "test",
-            true
+            Secret(key.empty() ? simulator_.key_file() : key)
         );
     }
 
     // A copy of the stack's credential with other settings.
     void clickhouse(std::map<std::string, std::string> changes, const std::string& secret, std::string host = "") {
-        auto good = store_.resolve(stack_.db(), "clickhouse");
+        auto good =
+            credential::Store(credential::load_key_file(stack_.folder() + "/key")).resolve(stack_.db(), "clickhouse");
         for (auto& [name, value] : changes) {
             good.settings[name] = value;
         }
         if (!host.empty()) {
             good.allowed_hosts = {host};
         }
-        store_.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = "other", .kind = "clickhouse", .settings = good.settings, .allowed_hosts = good.allowed_hosts},
-            secret.empty() ? good.secret : Secret(secret),
-            "test",
-            true
+            secret.empty() ? good.secret : Secret(secret)
         );
     }
 
@@ -90,7 +85,6 @@ protected:
 
     Simulator simulator_{{.page_rows = 100}};
     Stack stack_;
-    credential::Store store_{credential::load_key_file(stack_.folder() + "/key")};
 };
 
 TEST_F(Looking, PreviewShowsRowsSchemaAndBadRows) {
@@ -280,15 +274,12 @@ TEST_F(Looking, CredentialTestOfAnHttpApi) {
     };
     for (const auto& one : cases) {
         SCOPED_TRACE(one.what);
-        store_.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = "h",
              .kind = "http",
              .settings = one.settings,
              .allowed_hosts = {service.address(), "127.0.0.1:1"}},
-            Secret(std::string(one.secret)),
-            "test",
-            true
+            Secret(std::string(one.secret))
         );
         const auto said = say({"credential", "test", "h"});
         EXPECT_EQ(said.code, one.code) << said.text;
@@ -298,12 +289,8 @@ TEST_F(Looking, CredentialTestOfAnHttpApi) {
 }
 
 TEST_F(Looking, CredentialTestOfAKindThatNobodyReads) {
-    store_.set(
-        stack_.db(),
-        {.name = "r", .kind = "redis", .settings = {}, .allowed_hosts = {"127.0.0.1"}},
-        Secret(std::string(password)),
-        "test",
-        true
+    stack_.set_credential(
+        {.name = "r", .kind = "redis", .settings = {}, .allowed_hosts = {"127.0.0.1"}}, Secret(std::string(password))
     );
     const auto said = say({"credential", "test", "r"});
     EXPECT_EQ(said.code, 1);

@@ -1,7 +1,6 @@
 #include "support/stack.hpp"
 
 #include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "net/http_client.hpp"
 #include "net/wait.hpp"
 #include "postgres/migrate.hpp"
@@ -33,19 +32,19 @@ Stack::Stack(std::string database_url, std::string redis_url)
     db_.emplace(postgres::Connection::connect({.url = database_url_}));
     postgres::migrate(*db_);
     credential::create_key_file(folder_ + "/key");
-    credential::Store store(credential::load_key_file(folder_ + "/key"));
-    store.verify_key(*db_);
+    credential::Store(credential::load_key_file(folder_ + "/key")).verify_key(*db_);
     auto& server = servers().clickhouse();
-    store.set(
-        *db_,
+    set_credential(
         {.name = "clickhouse",
          .kind = "clickhouse",
          .settings = {{"url", server.url()}, {"user", "reader"}, {"database", ch_database_}},
          .allowed_hosts = {server.url().substr(std::string_view("http://").size())}},
-        server.reader_password(),
-        "test",
-        true
+        server.reader_password()
     );
+}
+
+void Stack::set_credential(const credential::NewCredential& credential, const Secret& secret) {
+    credential::Store(credential::load_key_file(folder_ + "/key")).set(*db_, credential, secret, "test", true);
 }
 
 void Stack::write_pipeline(const std::string& name, const std::string& body) {

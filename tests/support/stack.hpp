@@ -2,6 +2,7 @@
 // and worker processes. Looks at the result only from outside: SQL and Redis commands.
 #pragma once
 
+#include "credential/store.hpp"
 #include "postgres/connection.hpp"
 #include "redis/connection.hpp"
 #include "support/servers.hpp"
@@ -32,6 +33,8 @@ public:
     void write_versioned_pipeline(int rows, const std::string& more = "");
     void set_version(int v);  // what the next read of the source gives
 
+    // Stored, or stored again.
+    void set_credential(const credential::NewCredential& credential, const Secret& secret);
     void clickhouse(const std::string& sql);  // as user headrace, in the stack's database
     std::unique_ptr<HeadraceProcess> start_worker(HeadraceProcess::Env more = {});
     HeadraceProcess::Env environment() const;

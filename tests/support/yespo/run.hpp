@@ -1,8 +1,6 @@
 // Yespo → Redis by the program itself, against the simulator: what the tests of it share.
 #pragma once
 
-#include "credential/envelope.hpp"
-#include "credential/store.hpp"
 #include "support/stack.hpp"
 #include "support/yespo/contacts.hpp"
 #include "support/yespo/simulator.hpp"
@@ -28,16 +26,12 @@ protected:
     static constexpr std::uint32_t members = 1000;
 
     void add_account(const std::string& name, const std::string& key) {
-        credential::Store store(credential::load_key_file(stack_.folder() + "/key"));
-        store.set(
-            stack_.db(),
+        stack_.set_credential(
             {.name = name,
              .kind = "http",
              .settings = {{"url", simulator_.url()}},
              .allowed_hosts = {simulator_.address()}},
-            Secret(key),
-            "test",
-            true
+            Secret(key)
         );
     }
 
