@@ -53,6 +53,7 @@ make_source(Simulator& simulator, const BigQueryWish& wish, EgressCheck egress_c
     part.options.values = {
         {"query", wish.query},
         {"default_dataset", "d"},
+        {"max_row_bytes", "33554432"},
         {"backoff", "1"},
         {"retries", "2"},
         {"request_timeout", "5000"}};
