@@ -93,6 +93,10 @@ public:
         part.options.values = {
             {"query", "SELECT * FROM t"},
             {"default_dataset", "d"},
+            {"max_row_bytes", "33554432"},
+            {"request_timeout", "600000"},
+            {"backoff", "500"},
+            {"retries", "6"},
             {"read", way.starts_with("storage") ? "storage" : "rest"},
             {"max_streams", way == "storage1" ? "1" : "4"},
             {"compress", way == "gzip" ? "true" : "false"}};

@@ -222,7 +222,12 @@ private:
         pipeline::Part out;
         out.type = "bigquery";
         out.options.values = {
-            {"query", std::move(query)}, {"default_dataset", "d"}, {"backoff", "1"}, {"retries", "1"}};
+            {"query", std::move(query)},
+            {"default_dataset", "d"},
+            {"max_row_bytes", "33554432"},
+            {"request_timeout", "600000"},
+            {"backoff", "1"},
+            {"retries", "1"}};
         return out;
     }
 
