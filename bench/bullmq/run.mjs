@@ -128,6 +128,13 @@ async function add(side, mode, n) {
   }
 }
 
+async function firstEnd(server, queue, child, ms) {
+  while (!(await server.redis.zcard(`bull:${queue}:completed`))) {
+    if (child.exitCode !== null) throw new Error(`the worker ended with ${child.exitCode} before its first job: ${child.spawnargs.join(' ')}`);
+    await wait(ms);
+  }
+}
+
 // --- an idle worker: start, rest
 async function idle(side) {
   const server = await Server.start();
@@ -136,7 +143,7 @@ async function idle(side) {
     await queue.add('job', {});
     const begin = Date.now();
     const child = startWorker(side, server.port, 'idle', 10);
-    while (!(await server.redis.zcard('bull:idle:completed'))) await wait(1);
+    await firstEnd(server, 'idle', child, 1);
     const startMs = Number(await server.redis.hget('bull:idle:1', 'finishedOn')) - begin;
     await wait(700);
     const rss = memoryOf(child.pid, 'VmRSS'), cpu = cpuOf(child.pid);
@@ -161,7 +168,7 @@ async function wake(side) {
     const child = spawn('taskset', ['-c', '0', ...line.split(' ')], { stdio: ['ignore', 'ignore', 'inherit'] });
     child.exited = once(child, 'exit');
     await queue.add('warm', {});
-    while (!(await server.redis.zcard('bull:wake:completed'))) await wait(5);
+    await firstEnd(server, 'wake', child, 5);
     await queue.close();
     const adder = spawn(bench('producer'), ['--port', server.port, '--queue', 'wake', '--mode', 'wake', '--n', n], { stdio: ['ignore', 'pipe', 'inherit'] });
     let answer = '';
@@ -181,7 +188,7 @@ async function delay(side) {
     const queue = new Queue('delay', { connection: server.connection });
     const child = startWorker(side, server.port, 'delay', 10);
     await queue.add('warm', {});
-    while (!(await server.redis.zcard('bull:delay:completed'))) await wait(5);
+    await firstEnd(server, 'delay', child, 5);
     const late = [];
     for (let i = 0; i < 15; i++) {
       const ms = 100 + ((i * 37) % 200);
