@@ -179,6 +179,21 @@ void pack(Packer& out, const json::value& value) {
     }
 }
 
+// What Node makes of a number too large for it: JSON has no infinity, and the scripts refuse one.
+void null_infinities(json::value& value) {
+    if (auto* object = value.if_object(); object != nullptr) {
+        for (auto& member : *object) {
+            null_infinities(member.value());
+        }
+    } else if (auto* list = value.if_array(); list != nullptr) {
+        for (auto& item : *list) {
+            null_infinities(item);
+        }
+    } else if (const auto* number = value.if_double(); number != nullptr && !std::isfinite(*number)) {
+        value = nullptr;
+    }
+}
+
 }  // namespace
 
 KeepJobs keep_jobs(const RemovePolicy& policy) {
@@ -348,6 +363,9 @@ json::object run_options(
     std::optional<std::int64_t> next_ms,
     std::int64_t now
 ) {
+    for (auto& member : base) {
+        null_infinities(member.value());
+    }
     json::object part;
     if (const auto* old = base.if_contains("repeat"); old != nullptr && old->is_object()) {
         part = old->as_object();  // what this version does not know stays

@@ -236,4 +236,14 @@ TEST(Scripts, AnswersAreRead) {
     EXPECT_THROW(accepted(Reply::of_integer(-5), "add"), Error);
 }
 
+// Nobody can write infinity as JSON, and the scripts fail on it: the scheduler would stop.
+TEST(JobOptions, NextRunHasNoInfinity) {
+    const std::string text = R"({"list":[-9E999],"repeat":{"every":1000,"endDate":180E800}})";
+    const auto next = run_options(boost::json::parse(text).as_object(), parse_repeat(text), "s", std::nullopt, 1);
+    const auto written = boost::json::serialize(next);
+    EXPECT_EQ(parse_repeat(written).every, Millis(1000)) << written;
+    EXPECT_TRUE(next.at("repeat").at("endDate").is_null()) << written;
+    EXPECT_TRUE(next.at("list").at(0).is_null()) << written;
+}
+
 }  // namespace
