@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct BigQueryWish {
     std::map<std::string, std::string> settings = {};
     std::string key = "";  // "" = the simulator's service account
     StopToken stop = {};
-    Deadline deadline = Deadline::in(std::chrono::seconds(30));
+    std::optional<Deadline> deadline = std::nullopt;  // else 30 s from the begin of the read
 };
 
 struct BigQueryRead {
@@ -83,7 +84,8 @@ inline BigQueryRead read_all(
     try {
         const auto source = make_source(simulator, wish, std::move(egress_check));
         const auto attempt = "a" + std::to_string(simulator.count("insert"));
-        source->connect({wish.stop, wish.deadline, "0190-run", attempt, [&](std::string_view, std::string line) {
+        const auto deadline = wish.deadline.value_or(Deadline::in(std::chrono::seconds(30)));
+        source->connect({wish.stop, deadline, "0190-run", attempt, [&](std::string_view, std::string line) {
                              out.log.push_back(std::move(line));
                          }});
         out.schema = source->query();
