@@ -130,7 +130,8 @@ async function add(side, mode, n) {
 
 async function firstEnd(server, queue, child, ms) {
   while (!(await server.redis.zcard(`bull:${queue}:completed`))) {
-    if (child.exitCode !== null) throw new Error(`the worker ended with ${child.exitCode} before its first job: ${child.spawnargs.join(' ')}`);
+    const end = child.exitCode ?? child.signalCode;
+    if (end !== null) throw new Error(`the worker ended with ${end} before its first job: ${child.spawnargs.join(' ')}`);
     await wait(ms);
   }
 }

@@ -54,6 +54,7 @@ bool SimulatorProcess::start(
             );
         }
     }
+    addresses_.clear();
     std::ifstream lines(address);
     for (std::string line; std::getline(lines, line);) {
         addresses_.push_back(line);

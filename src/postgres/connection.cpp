@@ -275,7 +275,8 @@ void Connection::script(std::string_view sql) {
 }
 
 void Connection::transaction(const std::function<void(Connection&)>& body, const std::function<void()>& between) {
-    if (PQtransactionStatus(impl_->conn) != PQTRANS_IDLE) {
+    const auto status = PQtransactionStatus(impl_->conn);
+    if (status == PQTRANS_INTRANS || status == PQTRANS_INERROR) {
         body(*this);  // joins the one that is open: its owner commits, rolls back and tries again
         return;
     }

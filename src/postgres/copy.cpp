@@ -20,21 +20,17 @@ bool has_spoken(int fd) {
 
 void Connection::put_copy(std::string_view bytes, Deadline deadline) {
     auto& impl = *impl_;
-    try {
-        while (!bytes.empty()) {
-            impl.stop.throw_if_stopped();
-            const auto piece = bytes.substr(0, std::min(copy_piece, bytes.size()));
-            if (PQputCopyData(impl.conn, piece.data(), static_cast<int>(piece.size())) <= 0) {
-                throw impl.lost("sending rows to Postgres failed");
-            }
-            impl.flush(with_grace(deadline));
-            bytes.remove_prefix(piece.size());
-        }
-    } catch (const Error&) {
+    while (!bytes.empty()) {
         if (impl.stop.stop_requested()) {
             impl.cancel();
+            impl.stop.throw_if_stopped();
         }
-        throw;
+        const auto piece = bytes.substr(0, std::min(copy_piece, bytes.size()));
+        if (PQputCopyData(impl.conn, piece.data(), static_cast<int>(piece.size())) <= 0) {
+            throw impl.lost("sending rows to Postgres failed");
+        }
+        impl.flush(with_grace(deadline));
+        bytes.remove_prefix(piece.size());
     }
     if (has_spoken(PQsocket(impl.conn))) {
         // The answer names the reason; when there was none, this COPY fails with ours.

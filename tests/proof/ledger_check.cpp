@@ -199,19 +199,26 @@ void LedgerCheck::output(const Output& output) {
 
 void LedgerCheck::seen(const std::vector<std::map<OutputReader::Number, Generation>>& seen) {
     std::map<std::string, std::string> mark_of_run;
+    const auto epoch = db_.number("select epoch from etl_meta");
     for (std::size_t i = 0; i < seen.size(); ++i) {
         // By their numbers within the output; once the epoch has risen, what was decided is published again under it.
-        std::map<long, std::string> decided;
+        struct Decided {
+            long epoch;
+            std::string run;
+        };
+
+        std::map<long, Decided> decided;
         for (const auto& row : db_.rows(
-                 "select k.seq, k.run_id from etl_commits k join etl_outputs o using (output_id) where "
+                 "select k.epoch, k.seq, k.run_id from etl_commits k join etl_outputs o using (output_id) where "
                  "o.pipeline = $1 and o.manifest->'keys'->0->>'live' = $2",
                  {outputs_[i].pipeline, outputs_[i].key}
              )) {
-            decided[std::stol(row[0])] = row[1];
+            decided[std::stol(row[1])] = {std::stol(row[0]), row[2]};
         }
         for (const auto& [number, generation] : seen[i]) {
             const auto found = decided.find(number.second);
-            if (found == decided.end() || found->second != generation.run) {
+            if (found == decided.end() || found->second.run != generation.run || number.first < found->second.epoch ||
+                number.first > epoch) {
                 violations_.add(
                     "torn",
                     fmt::format(

@@ -18,7 +18,7 @@ struct BadPage {
     BigQueryWish wish = {};
 };
 
-const BigQueryWish impatient{.values = {{"request_timeout", "900"}, {"retries", "1"}}};
+const BigQueryWish impatient{.values = {{"request_timeout", "200"}, {"retries", "1"}}};
 
 std::vector<BadPage> lasting_faults() {
     const auto page = [](std::string what, long at = 0, std::string text = "", std::string retry_after = "") {
@@ -30,8 +30,8 @@ std::vector<BadPage> lasting_faults() {
         {page("reset"), "source.unavailable", ""},
         {page("cut", 5000), "source.incomplete", ""},
         {page("reset_within", 5000), "source.incomplete", ""},
-        {page("hang"), "source.timeout", "sent nothing for 900 ms", impatient},
-        {page("hang_within", 5000), "source.timeout", "sent nothing for 900 ms", impatient},
+        {page("hang"), "source.timeout", "sent nothing for 200 ms", impatient},
+        {page("hang_within", 5000), "source.timeout", "sent nothing for 200 ms", impatient},
         {page("drip", 5000), "source.timeout", "longer than `request_timeout`", impatient},
         {page("unframed"), "source.incomplete", "nothing proves that it is complete"},
         {page("no_last_chunk"), "source.incomplete", ""},

@@ -220,7 +220,7 @@ std::vector<BadStream> lasting_stream_faults() {
         {read("status", 1, "DATA_LOSS"), "source.incomplete", ""},
         {read("end", 1), "source.incomplete", "every stream has ended"},
         {read("end", 0), "source.incomplete", "0 of 3500 rows"},
-        {read("hang", 0), "source.timeout", "sent nothing for 900 ms", {{"request_timeout", "900"}}},
+        {read("hang", 0), "source.timeout", "sent nothing for 200 ms", {{"request_timeout", "200"}}},
         {read("cut_row", 1), "source.bad_data", "ends within a row"},
         {read("more_bytes", 1), "source.incomplete", "bytes more"},
         {read("varint", 1), "source.bad_data", "more than 64 bits"},
