@@ -30,6 +30,10 @@ using headrace::bullmq::Packer;
 using headrace::redis::append_argument;
 using Reply = std::unique_ptr<redisReply, decltype(&freeReplyObject)>;
 
+// Of every job that run.mjs adds; workers give it back as their result.
+constexpr std::string_view job_data =
+    R"({"userId":12345,"kind":"extract","path":"s3://bucket/some/object/key.json","n":42})";
+
 struct Settings {
     int port = 6379;
     std::string queue = "floor";
@@ -165,8 +169,6 @@ private:
         packed.string("attempts");
         packed.integer(0);
         const auto options = packed.take();
-        const std::string data =
-            R"({"userId":12345,"kind":"extract","path":"s3://bucket/some/object/key.json","n":42})";
         long sent = 0;
         for (long done = 0; done < settings_.n; ++done) {
             for (; sent < settings_.n && sent - done < static_cast<long>(settings_.depth); ++sent) {
@@ -181,7 +183,7 @@ private:
                 }
                 call_ = add_head_;
                 append_argument(call_, job.take());
-                append_argument(call_, data);
+                append_argument(call_, job_data);
                 append_argument(call_, options);
                 send(call_);
             }
@@ -203,9 +205,7 @@ private:
             asked.pop_front();
             auto reply = receive();
             if (reply->type == REDIS_REPLY_ARRAY && reply->element[0]->type == REDIS_REPLY_ARRAY) {
-                finish(
-                    std::string_view(reply->element[1]->str, reply->element[1]->len), "1", true, finish_options[slot]
-                );
+                finish({reply->element[1]->str, reply->element[1]->len}, job_data, true, finish_options[slot]);
                 asked.push_back(slot);
             }
         }

@@ -4,6 +4,6 @@ import { createRequire } from 'node:module';
 
 const { Worker } = createRequire(import.meta.url)('bullmq');
 const [port, queue, concurrency, wake] = process.argv.slice(2);
-const worker = new Worker(queue, async () => (wake ? Number(process.hrtime.bigint()) : 1), { connection: { host: '127.0.0.1', port: Number(port), maxRetriesPerRequest: null }, concurrency: Number(concurrency) });
+const worker = new Worker(queue, async (job) => (wake ? Number(process.hrtime.bigint()) : job.data), { connection: { host: '127.0.0.1', port: Number(port), maxRetriesPerRequest: null }, concurrency: Number(concurrency) });
 worker.on('error', (error) => console.error(error));
 process.on('SIGTERM', async () => { await worker.close(); process.exit(0); });

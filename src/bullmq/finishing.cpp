@@ -163,6 +163,7 @@ void Speaker::receive() {
         }
         auto pending = std::move(in_flight_.front());
         in_flight_.pop_front();
+        rest_at_ = {};
         answered(std::move(pending), std::move(*reply));
     }
     send_again();

@@ -6,18 +6,27 @@
 namespace headrace::bullmq {
 
 void Slots::push(std::vector<RunningPtr>&& jobs) {
-    std::lock_guard guard(mutex_);
+    std::unique_lock lock(mutex_);
     queue_.insert(queue_.end(), std::make_move_iterator(jobs.begin()), std::make_move_iterator(jobs.end()));
     jobs.clear();
-    wake_one();
+    behind_ = !queue_.empty();
+    owed_ += waking_ ? 1 : 0;
+    wake_one(lock);
 }
 
-void Slots::wake_one() {
+void Slots::spread() {
+    std::unique_lock lock(mutex_);
+    spreading_ = !queue_.empty();
+    wake_one(lock);
+}
+
+void Slots::wake_one(std::unique_lock<std::mutex>& lock) {
     if (waking_ || queue_.empty()) {
         return;
     }
     if (idle_ > 0) {
         waking_ = true;
+        lock.unlock();
         changed_.notify_one();
     } else if (threads_.size() < limit_ && !closed_) {
         try {
@@ -47,8 +56,16 @@ void Slots::work() {
         }
         auto job = std::move(queue_.front());
         queue_.pop_front();
-        wake_one();
-        lock.unlock();
+        if (queue_.empty()) {
+            behind_ = spreading_ = false;
+            owed_ = 0;
+        } else if (!waking_ && (spreading_ || owed_ > 0)) {
+            owed_ -= owed_ > 0 ? 1 : 0;
+            wake_one(lock);
+        }
+        if (lock.owns_lock()) {
+            lock.unlock();
+        }
         run_(job);
         job.reset();
         lock.lock();

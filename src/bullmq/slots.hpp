@@ -1,10 +1,12 @@
 // Inside of the worker: the threads that run user code. A thread is started when a job waits and none is idle.
-// At most one thread is being woken at a time, and it wakes the next when there is more to do than it can take: jobs
-// that block get a thread each, jobs that are over at once do not pay for waking anybody.
+// One thread is woken for a batch of jobs. When it has not come to the last of them soon, the speaker says spread(),
+// and each thread that comes wakes the next: jobs that block get a thread each, jobs that are over at once do not pay
+// for waking anybody.
 #pragma once
 
 #include "bullmq/running.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -26,12 +28,19 @@ public:
     Slots& operator=(const Slots&) = delete;
 
     void push(std::vector<RunningPtr>&& jobs);
+
+    // Jobs that nobody has taken yet.
+    bool behind() const { return behind_; }
+
+    // Those are to be taken now, each by a thread of its own if need be.
+    void spread();
     // No more jobs will come; waits for those that run.
     void close();
 
 private:
     void work();
-    void wake_one();  // needs the lock
+    // Unlocks first: who is called must not find the door shut.
+    void wake_one(std::unique_lock<std::mutex>& lock);
 
     unsigned limit_;
     Run run_;
@@ -40,7 +49,10 @@ private:
     std::deque<RunningPtr> queue_;
     std::vector<std::thread> threads_;
     std::size_t idle_ = 0;
-    bool waking_ = false;  // a thread was called and has not come yet
+    std::atomic<bool> behind_{false};
+    bool spreading_ = false;  // until the queue is empty
+    bool waking_ = false;     // a thread was called and has not come yet
+    std::size_t owed_ = 0;    // batches that came meanwhile: each has a thread
     bool closed_ = false;
 };
 

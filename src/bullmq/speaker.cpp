@@ -35,13 +35,11 @@ Speaker::Speaker(
     const Keys& keys,
     const WorkerOptions& worker,
     Keeper& keeper,
-    Dispatch dispatch,
     EventSink events
 )
     : options_(std::move(options)),
       worker_(worker),
       keeper_(keeper),
-      dispatch_(std::move(dispatch)),
       events_(std::move(events)),
       calls_(keys),
       id_(make_uuid_v4()) {
@@ -53,8 +51,9 @@ Speaker::Speaker(
     }
 }
 
-void Speaker::start(Waiter& waiter) {
+void Speaker::start(Waiter& waiter, Slots& slots) {
     waiter_ = &waiter;
+    slots_ = &slots;
     thread_ = std::thread([this] { run(); });
 }
 
@@ -268,6 +267,7 @@ void Speaker::reconnect() {
 void Speaker::connection_failed(const Error& error) {
     const bool was_connected = connected_.exchange(false);
     connection_.reset();
+    rest_at_ = {};
     dispatch();
     reconnect_.failed(Clock::now());
     // What was written is unanswered: in order, before everything newer.
@@ -282,12 +282,19 @@ void Speaker::connection_failed(const Error& error) {
 }
 
 void Speaker::send() {
-    if (outbox_.empty()) {
+    const auto now = Clock::now();
+    if (outbox_.empty() || now < rest_at_) {
         return;
     }
-    const auto now = Clock::now();
+    // Redis answers together what it has read together, and has nothing to do while we turn that round. So when it is
+    // idle it gets one half first, and the other when it is at work: from then on the two take turns.
+    auto left = outbox_.size();
+    if (in_flight_.empty() && left > 1) {
+        left = (left + 1) / 2;
+        rest_at_ = now + gather_time;
+    }
     bool finishes = false;
-    while (!outbox_.empty()) {
+    while (left-- > 0) {
         auto& pending = outbox_.front();
         finishes = finishes || pending.what == What::finish;
         connection_->append_encoded(pending.call.resp);
@@ -307,7 +314,10 @@ void Speaker::dispatch() {
     }
     handed_out_ += ready_.size();
     gather_until_ = Clock::now() + gather_time;
-    dispatch_(std::move(ready_));
+    if (ready_.size() > 1 && spread_at_ == Clock::time_point::max()) {
+        spread_at_ = gather_until_;
+    }
+    slots_->push(std::move(ready_));
 }
 
 void Speaker::check_answers_come() {
@@ -347,12 +357,27 @@ std::size_t Speaker::worth_waking() const {
     return in_flight_.empty() ? (handed_out_ + 1) / 2 : handed_out_;
 }
 
+// Calls more slots when the first has met a job that takes its time. When to look again.
+Speaker::Clock::time_point Speaker::spread() {
+    if (spread_at_ <= Clock::now()) {
+        slots_->spread();
+    }
+    if (!slots_->behind() || spread_at_ <= Clock::now()) {
+        spread_at_ = Clock::time_point::max();
+    }
+    return spread_at_;
+}
+
 void Speaker::wait() {
     readable_ = true;  // when there is no time to ask poll(): a flood of notes must not keep answers unread
+    const auto next_spread = spread();
+    auto wake = std::min(next_wake(), next_spread);
     if (connection_ && !outbox_.empty()) {
-        return;
+        if (rest_at_ <= Clock::now()) {
+            return;
+        }
+        wake = std::min(wake, rest_at_);
     }
-    auto wake = next_wake();
     if (handed_out_ > 0 && Clock::now() >= gather_until_) {
         handed_out_ = 0;
     } else if (handed_out_ > 1) {

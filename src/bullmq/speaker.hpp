@@ -2,8 +2,9 @@
 // put into a mailbox; each turn takes all of it, writes it at once and then polls the connection and the mailbox.
 //
 // Finishes are gathered: after a batch of jobs was handed out, the speaker is woken when half of them are back (all,
-// while Redis has other calls to answer), or after 100 µs. So jobs that are over at once travel together, in two groups
-// of which one is always at Redis, and a slow job holds up nobody.
+// while Redis has other calls to answer), or after 100 µs. An idle Redis gets one half of what is to be written, and
+// the other when it is at work. So jobs that are over at once travel together, in two groups of which one is always at
+// Redis, and a slow job holds up nobody.
 //
 // Connection states: connected ⇄ waiting (until Reconnect says so). On a loss, unanswered finishes are sent again after
 // the new connection has looked whether the lost answers had given us jobs (adopt); unanswered plain fetches are
@@ -14,6 +15,7 @@
 #include "bullmq/keeper.hpp"
 #include "bullmq/running.hpp"
 #include "bullmq/scripts.hpp"
+#include "bullmq/slots.hpp"
 #include "bullmq/waiter.hpp"
 #include "net/wait.hpp"
 #include "redis/connection.hpp"
@@ -30,23 +32,14 @@ namespace headrace::bullmq {
 
 class Speaker {
 public:
-    using Dispatch = std::function<void(std::vector<RunningPtr>&&)>;  // leaves the vector empty
-
-    Speaker(
-        redis::Options options,
-        const Keys& keys,
-        const WorkerOptions& worker,
-        Keeper& keeper,
-        Dispatch dispatch,
-        EventSink events
-    );
+    Speaker(redis::Options options, const Keys& keys, const WorkerOptions& worker, Keeper& keeper, EventSink events);
 
     ~Speaker() { abort(); }
 
     Speaker(const Speaker&) = delete;
     Speaker& operator=(const Speaker&) = delete;
 
-    void start(Waiter& waiter);
+    void start(Waiter& waiter, Slots& slots);
     // --- any thread
     void finished(RunningPtr running, ProcessResult result);
     void progress(const RunningPtr& running, std::string json);
@@ -100,6 +93,7 @@ private:
     template <class Write>
     void post(bool urgent, Write&& write);
     std::size_t worth_waking() const;
+    Clock::time_point spread();
     void latest(Note kind, const RunningPtr& running, std::string json);
     Clock::time_point next_wake() const;
 
@@ -139,7 +133,7 @@ private:
     const WorkerOptions& worker_;
     Keeper& keeper_;
     Waiter* waiter_ = nullptr;
-    Dispatch dispatch_;
+    Slots* slots_ = nullptr;
     EventSink events_;
     Calls calls_;
     FetchSettings settings_;
@@ -167,6 +161,8 @@ private:
     Clock::time_point safety_{};  // fetch then, even if the waiter is silent
     std::size_t handed_out_ = 0;  // of the batch that is being gathered: not back yet
     Clock::time_point gather_until_{};
+    Clock::time_point rest_at_{};  // the rest of the outbox is written then, or with the first answer
+    Clock::time_point spread_at_ = Clock::time_point::max();  // if slots are still behind then
 
     mutable std::mutex mutex_;  // guards what follows
     Mail mail_;

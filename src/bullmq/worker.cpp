@@ -141,14 +141,7 @@ struct Worker::State {
                options.stop_on_expired_lock},
               events
           ),
-          speaker(
-              redis_options,
-              keys,
-              options,
-              keeper,
-              [this](std::vector<RunningPtr>&& ready) { slots.push(std::move(ready)); },
-              events
-          ),
+          speaker(redis_options, keys, options, keeper, events),
           waiter(
               redis_options,
               keys,
@@ -202,7 +195,7 @@ void Worker::start() {
     state_->started = true;
     state_->keeper.start();
     state_->waiter.start();
-    state_->speaker.start(state_->waiter);
+    state_->speaker.start(state_->waiter, state_->slots);
 }
 
 bool Worker::stop(Millis grace, Millis patience) {

@@ -161,6 +161,16 @@ test('a lock that is renewed never stalls', () => withQueue(async (queue, events
   for (const worker of workers) assert.equal(await worker.stop(), 0);
 }));
 
+test('jobs that take their time run beside each other', () => withQueue(async (queue, events, name) => {
+  const order = [];
+  for (const kind of ['progress', 'completed']) events.on(kind, ({ jobId }) => order.push(`${kind} ${jobId}`));
+  const added = await queue.addBulk(Array.from({ length: 4 }, () => ({ name: 'j', data: {} })));
+  const worker = new CppWorker(server, name, '--concurrency', '4', '--sleep-ms', '2000', '--progress');
+  await until('all are done', () => order.length === 8);
+  assert.deepEqual(order.slice(0, 4).sort(), added.map(({ id }) => `progress ${id}`).sort(), order.join(', '));
+  assert.equal(await worker.stop(), 0);
+}));
+
 test('5,000 jobs at concurrency 10, each exactly once', () => withQueue(async (queue, events, name) => {
   for (let i = 0; i < 5; ++i) {
     await queue.addBulk(Array.from({ length: 1000 }, (_, k) => ({ name: 'j', data: { n: i * 1000 + k } })));
