@@ -6,14 +6,15 @@
 //                          (--repeat 0 leaves the comparisons out, --memory '' the memory, --rest no the last sections)
 // The worker under test has core 0; Redis, Postgres and ClickHouse have core 1. Medians; ratios are between medians.
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Servers, cpuOf, status } from './servers.mjs';
+import { Headrace, lineOf, median, speedOf } from './headrace.mjs';
+import { Servers, status } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
   rows: { type: 'string', default: '1000000' }, repeat: { type: 'string', default: '5' },
@@ -21,14 +22,14 @@ const { values: options } = parseArgs({ options: {
   memory: { type: 'string', default: '100000,1000000,10000000' }, sink: { type: 'string', default: 'redis,postgres' },
   rest: { type: 'string', default: 'yes' },
 } });
-const rows = Number(options.rows), repeat = Number(options.repeat), binary = resolve(options.build, 'headrace');
+const rows = Number(options.rows), repeat = Number(options.repeat);
 const columns = 'user_id, email, city, segment, orders, revenue, is_active, last_seen';
 const query = (n) => `SELECT ${columns} FROM customers WHERE user_id < ${100_000_000 + n}`;
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 const servers = new Servers(1);
 await Promise.all([servers.redis(), servers.postgres(), servers.clickhouse()]);
-const redisCli = (...args) => execFileSync('redis-cli', ['-p', servers.redisPort, ...args], { encoding: 'utf8' }).trim();
+const headrace = new Headrace(servers, options.build);
+const { psql, redisCli } = headrace;
 
 // 8 mixed columns, about 100 bytes a row; half of the cities are Cyrillic. Everything follows from the row's number.
 async function fill(count) {
@@ -96,63 +97,22 @@ async function nodeRun(sink) {
   return result;
 }
 
-// --- Headrace: the real worker process, a run triggered by the command line, figures from its history and from /proc
-const folder = join(servers.dir, 'pipelines');
-mkdirSync(folder);
-const env = { ...process.env, DATABASE_URL: servers.pgUrl, REDIS_URL: `redis://127.0.0.1:${servers.redisPort}`, HEADRACE_KEY_FILE: join(servers.dir, 'key'), HEADRACE_PIPELINES: folder, HEADRACE_LOG: 'json', HEADRACE_LISTEN: '127.0.0.1:0', SESSION_SECRET: 'x'.repeat(32) };
-const headrace = (...args) => execFileSync(binary, args, { env, encoding: 'utf8' });
-const psql = (text) => execFileSync('psql', [servers.pgUrl, '-Atc', text], { encoding: 'utf8' }).trim();
-
-// A new name for each run: a pipeline whose output is flushed away would be run again by itself.
-let defined = 0;
-function definePipeline(sink, n) {
-  const name = `bench.${sink}${++defined}`;
-  for (const old of readdirSync(folder)) rmSync(join(folder, old));
-  const to = {
-    list: 'type: redis, key: bench, as: list, chunk_rows: 1000', hash: 'type: redis, key: bench, as: hash, field: user_id',
-    replace: 'type: postgres, table: bench_replace, key: user_id', merge: 'type: postgres, table: bench_merge, mode: merge, key: user_id',
-    append: 'type: postgres, table: bench_append, mode: append',
-  }[sink];
-  writeFileSync(join(folder, `${name}.yaml`), `version: 1\nname: ${name}\nsource:\n  type: clickhouse\n  credential: ch\n  query: ${query(n)}\nsinks:\n  - { ${to} }\nretry: { attempts: 1, backoff: 1s, max: 1s }\ntimeout: 30m\n`);
-  return name;
-}
-
-async function start(...args) {
-  const child = spawn('taskset', ['-c', '0', binary, ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] });
-  let log = '';
-  await new Promise((ok, bad) => {
-    child.stderr.on('data', (d) => { log += d; if (log.includes('"ready"')) ok(); });
-    child.on('exit', () => bad(new Error(`${args[0]} ended: ${log}`)));
-  });
-  return child;
-}
-async function end(child) {
-  child.removeAllListeners('exit');
-  child.kill('SIGTERM');
-  await new Promise((ok) => child.on('exit', ok));
-}
-
-async function headraceRun(sink, n = rows) {
-  redisCli('flushall');
-  const name = definePipeline(sink, n);
-  const child = await start('worker', '--no-schedule');
-  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
-  const before = cpuOf(child.pid);
-  const id = headrace('run', name, '--wait').split('\n')[0];
-  await wait(300); // the last counters of the process
-  const result = { rows: n, cpu: cpuOf(child.pid) - before, rss: status(child.pid, 'VmHWM'), seconds: Number(psql(`select extract(epoch from finished_at - started_at) from etl_runs where run_id = '${id}'`)) };
-  await end(child);
-  return result;
-}
+// --- Headrace
+const outputs = {
+  list: 'type: redis, key: bench, as: list, chunk_rows: 1000', hash: 'type: redis, key: bench, as: hash, field: user_id',
+  replace: 'type: postgres, table: bench_replace, key: user_id', merge: 'type: postgres, table: bench_merge, mode: merge, key: user_id',
+  append: 'type: postgres, table: bench_append, mode: append',
+};
+const headraceRun = (sink, n = rows) => headrace.run(n, `type: clickhouse, credential: ch, query: "${query(n)}"`, outputs[sink]);
 
 // --- the other sections
 
 async function memory() {
   const lines = [];
-  const outputs = [['redis', 'list', 'Redis, list of 1000-row chunks'], ['redis', 'hash', 'Redis, one hash'], ['postgres', 'replace', 'Postgres, replace'], ['postgres', 'merge', 'Postgres, merge into an empty table']];
+  const measured = [['redis', 'list', 'Redis, list of 1000-row chunks'], ['redis', 'hash', 'Redis, one hash'], ['postgres', 'replace', 'Postgres, replace'], ['postgres', 'merge', 'Postgres, merge into an empty table']];
   const sizes = options.memory.split(',').map(Number);
   await fill(Math.max(...sizes));
-  for (const [sink, kind, title] of outputs.filter(([name]) => options.sink.includes(name))) for (const n of sizes) {
+  for (const [sink, kind, title] of measured.filter(([name]) => options.sink.includes(name))) for (const n of sizes) {
     if (kind === 'merge') psql("do $$ begin if to_regclass('bench_merge') is not null then truncate bench_merge; end if; end $$");
     const r = await headraceRun(kind, n);
     redisCli('flushall');
@@ -176,11 +136,11 @@ async function idle() {
     const times = [], sizes = [];
     for (let i = 0; i < 9; i++) {
       const begin = process.hrtime.bigint();
-      const child = await start(...args);
+      const child = await headrace.start(...args);
       times.push(Number(process.hrtime.bigint() - begin) / 1e6);
       await wait(500);
       sizes.push(status(child.pid, 'VmRSS'));
-      await end(child);
+      await headrace.end(child);
     }
     lines.push(`| ${title} | ${median(times).toFixed(0)} (${Math.min(...times).toFixed(0)}..${Math.max(...times).toFixed(0)}) | ${median(sizes).toFixed(1)} |`);
   }
@@ -215,9 +175,7 @@ ${lines.join('\n')}
 
 async function main() {
   await fill(rows);
-  if (!existsSync(env.HEADRACE_KEY_FILE)) writeFileSync(env.HEADRACE_KEY_FILE, `${Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64')}\n`, { mode: 0o600 });
-  headrace('migrate');
-  execFileSync(binary, ['credential', 'set', 'ch', '--kind', 'clickhouse', '-s', `url=${servers.chUrl}`, '-s', 'user=default', '--host', `127.0.0.1:${servers.chPort}`], { env, input: '\n' });
+  headrace.credential('ch', '', '--kind', 'clickhouse', '-s', `url=${servers.chUrl}`, '-s', 'user=default', '--host', `127.0.0.1:${servers.chPort}`);
   const sections = [];
   const rest = options.rest === 'yes' ? await idle() : ''; // first: the servers have nothing else to do yet
   if (repeat > 0 && options.sink.includes('redis')) sections.push(await compare());
@@ -231,13 +189,16 @@ async function main() {
 
 async function compare() {
   const files = await prepare();
-  const all = { curl: [], floorList: [], floorHash: [], list: [], hash: [], nodeList: [], nodeHash: [] };
+  const all = { curl: [], floorList: [], floorHash: [], list: [], hash: [], alone: [], nodeList: [], nodeHash: [] };
   for (let i = 0; i < repeat; i++) {
     all.curl.push({ seconds: floors.clickhouse() });
     all.floorList.push({ seconds: floors.list(files.list) });
     all.floorHash.push({ seconds: floors.hash(files.hash) });
     all.list.push(await headraceRun('list'));
     all.hash.push(await headraceRun('hash'));
+    servers.pin('clickhouse', 0); // as for redis-cli: Redis has its core for itself
+    all.alone.push(await headraceRun('hash'));
+    servers.pin('clickhouse', 1);
     all.nodeList.push(await nodeRun('list'));
     all.nodeHash.push(await nodeRun('hash'));
     console.error(`round ${i + 1} of ${repeat}`);
@@ -279,11 +240,8 @@ async function tables() {
   const changed = Number(psql('select count(*) from bench_merge where orders < 0'));
   if (changed !== 0 || Number(psql('select count(*) from bench_replace')) !== rows) throw new Error('the tables are not what was written');
   servers.pin('clickhouse', 1);
-  const speed = (name) => rows / median(all[name].map((r) => r.seconds));
-  const line = (title, name) => {
-    const seconds = all[name].map((r) => r.seconds), pick = (key) => median(all[name].map((r) => r[key] ?? NaN));
-    return `| ${title} | ${Math.round(speed(name)).toLocaleString('en')} (${Math.round(rows / Math.max(...seconds) / 1000)}k..${Math.round(rows / Math.min(...seconds) / 1000)}k) | ${Number.isNaN(pick('cpu')) ? '' : (pick('cpu') / rows * 1e6).toFixed(2)} | ${Number.isNaN(pick('rss')) ? '' : pick('rss').toFixed(0)} |`;
-  };
+  const speed = (name) => speedOf(all[name], rows);
+  const line = (title, name) => lineOf(title, all[name], rows);
   const share = (name, floor) => `${(speed(name) / speed(floor) * 100).toFixed(0)} %`;
   return `## ClickHouse → Postgres
 
@@ -320,36 +278,33 @@ ${version('redis-server', ['--version']).split(' ').slice(0, 3).join(' ')} · Cl
 }
 
 function report(all, files) {
-  const of = (name) => {
-    const seconds = all[name].map((r) => r.seconds);
-    const pick = (key) => (all[name][0][key] === undefined ? null : median(all[name].map((r) => r[key])));
-    return { speed: rows / median(seconds), slow: rows / Math.max(...seconds), fast: rows / Math.min(...seconds), cpu: pick('cpu'), rss: pick('rss') };
-  };
-  const f = Object.fromEntries(Object.keys(all).map((name) => [name, of(name)]));
-  const line = (title, r) => `| ${title} | ${Math.round(r.speed).toLocaleString('en')} (${Math.round(r.slow / 1000)}k..${Math.round(r.fast / 1000)}k) | ${r.cpu === null ? '' : (r.cpu / rows * 1e6).toFixed(2)} | ${r.rss === null ? '' : r.rss.toFixed(0)} |`;
-  const slower = Math.min(f.curl.speed, f.floorList.speed);
-  const slowerHash = Math.min(f.curl.speed, f.floorHash.speed);
+  const speed = (name) => speedOf(all[name], rows), cpu = (name) => median(all[name].map((r) => r.cpu));
+  const line = (title, name) => lineOf(title, all[name], rows);
+  const slower = Math.min(speed('curl'), speed('floorList'));
+  const slowerHash = Math.min(speed('curl'), speed('floorHash'));
   return `## ClickHouse → Redis
 
 ${rows.toLocaleString('en')} rows of 8 mixed columns, about 100 bytes a row; ${repeat} rounds, medians (slowest..fastest). Headrace's time is that of the whole run as its history shows it: claim, read, stage, decide, publish.
 
 | | rows/s | CPU-s per million rows | peak RSS MiB |
 | --- | --- | --- | --- |
-${line('Headrace, list of 1000-row chunks', f.list)}
-${line('Headrace, one hash', f.hash)}
-${line('Node worker, list', f.nodeList)}
-${line('Node worker, hash', f.nodeHash)}
-${line('floor: curl of the Native answer to /dev/null', f.curl)}
-${line(`floor: redis-cli --pipe, list (${(files.list.bytes / 1e6).toFixed(0)} MB)`, f.floorList)}
-${line(`floor: redis-cli --pipe, hash (${(files.hash.bytes / 1e6).toFixed(0)} MB)`, f.floorHash)}
+${line('Headrace, list of 1000-row chunks', 'list')}
+${line('Headrace, one hash', 'hash')}
+${line('Headrace, one hash, ClickHouse on the core of the worker', 'alone')}
+${line('Node worker, list', 'nodeList')}
+${line('Node worker, hash', 'nodeHash')}
+${line('floor: curl of the Native answer to /dev/null', 'curl')}
+${line(`floor: redis-cli --pipe, list (${(files.list.bytes / 1e6).toFixed(0)} MB)`, 'floorList')}
+${line(`floor: redis-cli --pipe, hash (${(files.hash.bytes / 1e6).toFixed(0)} MB)`, 'floorHash')}
 
 | ratio | value |
 | --- | --- |
-| list: Headrace / Node | ${(f.list.speed / f.nodeList.speed).toFixed(2)} |
-| list: Headrace / slower floor | ${(f.list.speed / slower * 100).toFixed(0)} % |
-| hash: Headrace / Node | ${(f.hash.speed / f.nodeHash.speed).toFixed(2)} |
-| hash: Headrace / slower floor | ${(f.hash.speed / slowerHash * 100).toFixed(0)} % |
-| list: CPU of Headrace / Node | ${(f.list.cpu / f.nodeList.cpu).toFixed(2)} |
+| list: Headrace / Node | ${(speed('list') / speed('nodeList')).toFixed(2)} |
+| list: Headrace / slower floor | ${(speed('list') / slower * 100).toFixed(0)} % |
+| hash: Headrace / Node | ${(speed('hash') / speed('nodeHash')).toFixed(2)} |
+| hash: Headrace / slower floor | ${(speed('hash') / slowerHash * 100).toFixed(0)} % |
+| hash, Redis with a core for itself as under redis-cli: Headrace / redis-cli --pipe | ${(speed('alone') / speed('floorHash') * 100).toFixed(0)} % |
+| list: CPU of Headrace / Node | ${(cpu('list') / cpu('nodeList')).toFixed(2)} |
 `;
 }
 
