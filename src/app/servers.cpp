@@ -167,12 +167,15 @@ void PrivateClickHouse::write_config() const {
             "<background_pool_size>2</background_pool_size><background_schedule_pool_size>2"
             "</background_schedule_pool_size></default>\n"
             "  <reader><max_threads>{0}</max_threads><max_memory_usage>2000000000</max_memory_usage>"
-            "<readonly>2</readonly></reader>\n </profiles>\n <users>\n{1}{2} </users>\n <quotas><default><interval>"
+            "<readonly>2</readonly></reader>\n  <strict><readonly>1</readonly></strict>\n </profiles>\n "
+            "<users>\n{1}{2}{3} "
+            "</users>\n <quotas><default><interval>"
             "<duration>3600</duration><queries>0</queries><errors>0</errors><result_rows>0</result_rows>"
             "<read_rows>0</read_rows><execution_time>0</execution_time></interval></default></quotas>\n</yandex>\n",
             options_.max_threads,
             user("headrace", password(), "default"),
-            user("reader", reader_password(), "reader")
+            user("reader", reader_password(), "reader"),
+            options_.strict_user ? user("strict", reader_password(), "strict") : ""
         )
     );
 }

@@ -83,6 +83,7 @@ private:
 struct ClickHouseOptions {
     std::string dir;
     int max_threads = 2;
+    bool strict_user = false;  // also `strict`, with the password of `reader`: may not even set query settings
 };
 
 // HTTP and the native protocol on loopback ports. Users: `headrace` (all rights) and `reader` (no writes, may set query

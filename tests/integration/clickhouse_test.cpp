@@ -282,6 +282,25 @@ TEST(ClickHouse, CompressedItIsTheSame) {
     }
 }
 
+// readonly=1: no setting may be sent, so it is read without, compression too. That the answer waits for its end is
+// none.
+TEST(ClickHouse, AUserThatMaySetNothing) {
+    const Access strict{"strict", support::servers().clickhouse().reader_password().reveal()};
+    const std::string query = "SELECT number AS n, toString(number) AS s FROM system.numbers LIMIT 300000";
+    const auto all = read({query});
+    const auto out = read({query, {{"compress", "true"}}}, strict);
+    ASSERT_EQ(out.code, "") << out.message;
+    EXPECT_TRUE(out.rows == all.rows);
+    EXPECT_GT(out.wire_bytes * 2, all.wire_bytes);  // compression is a setting
+    const auto with_settings = read({"SELECT 1", {}, {"max_threads", "1"}}, strict);
+    EXPECT_EQ(with_settings.code, "source.query");
+    EXPECT_NE(with_settings.message.find("readonly=1"), std::string::npos) << with_settings.message;
+    const auto late =
+        read({"SELECT number, throwIf(number >= 1500000) AS t FROM system.numbers LIMIT 2000000"}, strict, false);
+    EXPECT_EQ(late.code, "source.query") << late.message;
+    EXPECT_EQ(late.count, 0U);
+}
+
 TEST(ClickHouse, TheServersTimeout) {
     const std::string query = "SELECT sum(sipHash64(number)) AS s FROM system.numbers";
     const auto out = read({query, {}, {"max_execution_time", "1"}});

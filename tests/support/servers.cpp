@@ -100,6 +100,7 @@ app::PrivateRedis& Servers::cache_redis() {
 
 app::PrivateClickHouse& Servers::clickhouse() {
     app::ClickHouseOptions options;
+    options.strict_user = true;
     options.dir = folder_ + "/clickhouse";
     return started(starting_, clickhouse_, std::move(options));
 }
