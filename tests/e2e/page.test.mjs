@@ -107,6 +107,17 @@ describe('the page', { skip, concurrency: false }, () => {
     await tab.waitForURL((u) => /^\/etl\/runs\/.+/.test(u.pathname));
   });
 
+  test('a credential is tried step by step', async () => {
+    await tab.goto(new URL('/credentials', url).href);
+    await tab.getByRole('button', { name: 'Test clickhouse' }).click();
+    const steps = tab.getByRole('status', { name: 'Test of clickhouse' }).getByRole('listitem');
+    await steps.first().waitFor({ timeout: 60_000 });
+    const texts = await steps.allInnerTexts();
+    assert.ok(texts.length >= 4, texts.join(' | '));
+    for (const text of texts) assert.match(text, /^good:/, texts.join(' | '));
+    assert.deepEqual(await it.axe(tab), []);
+  });
+
   for (const colorScheme of schemes) {
     for (const viewport of sizes) {
       test(`axe finds nothing: ${colorScheme}, ${viewport.width} px`, async () => {

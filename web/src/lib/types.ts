@@ -19,6 +19,7 @@ export type LogPage = S['LogPage'];
 export type MetricSeries = S['MetricSeries'];
 export type TriggerKind = S['TriggerKind'];
 export type Credential = S['Credential'];
+export type CredentialTest = S['CredentialTest'];
 export type CronPreview = S['CronPreview'];
 export type Me = S['Me'];
 export type Problem = S['Problem'];
