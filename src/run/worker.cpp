@@ -54,13 +54,14 @@ std::map<std::string, std::filesystem::file_time_type> times_of(const std::strin
     return times;
 }
 
-// Before anything else, and before this worker is entered anywhere.
-void refuse_unfit(const WorkerSettings& settings) {
+// Before anything else, and before this worker is entered anywhere. The connection is the scheduler thread's later on.
+postgres::Connection refuse_unfit(const WorkerSettings& settings) {
     auto db = postgres::Connection::connect(settings.db);
     postgres::require_schema(db);
     if (settings.verify) {
         settings.verify(db);
     }
+    return db;
 }
 
 }  // namespace
@@ -204,9 +205,10 @@ struct Worker::State {
 };
 
 Worker::Worker(WorkerSettings settings, const pipeline::Registry& registry) {
-    refuse_unfit(settings);
+    auto db = refuse_unfit(settings);
     state_ = std::make_unique<State>(std::move(settings), registry);
-    state_->load_catalog(*state_->pool.take());
+    state_->load_catalog(db);
+    state_->db.emplace(std::move(db));
 }
 
 Worker::~Worker() {

@@ -94,10 +94,10 @@ bool Herd::is_ready(const Worker& worker) const {
     return app::file_tail(worker.log_file, 50).find("\"ready\"") != std::string::npos;
 }
 
-// Most die somewhere in their first six runs.
+// Most die somewhere in their first four runs.
 void Herd::begin_life(Worker& worker) {
     worker.ready = true;
-    const auto life = some(milliseconds(0), 6 * times_.run);
+    const auto life = some(milliseconds(0), 4 * times_.run);
     worker.next = Clock::now() + (worker.stops_itself ? 2 * life + milliseconds(300) : life);
 }
 

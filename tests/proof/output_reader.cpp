@@ -6,7 +6,7 @@
 namespace headrace::proof {
 namespace {
 
-constexpr int pause_between_rounds_ms = 1;
+constexpr int pause_between_rounds_ms = 4;
 constexpr long large = 500;           // rows: an output of so many is
 constexpr long rounds_per_large = 8;  // read in one of so many rounds
 

@@ -6,7 +6,7 @@
 namespace headrace::proof {
 namespace {
 
-constexpr int pause_between_tables_ms = 2;
+constexpr int pause_between_tables_ms = 10;
 const std::string mark_of_row = "split_part(mark, '@', 2)";
 
 }  // namespace

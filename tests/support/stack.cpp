@@ -252,6 +252,7 @@ struct TornReader::State {
                     redis.emplace(redis::Connection::connect(redis::parse_redis_url(url), stop.token()));
                 }
                 read_once(*redis);
+                net::wait_readable(-1, Deadline::in(look_every), stop.token());
             } catch (const std::exception&) {
                 redis.reset();  // the server is being restarted by the test
                 net::wait_readable(-1, Deadline::in(milliseconds(20)), stop.token());

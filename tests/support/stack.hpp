@@ -68,6 +68,10 @@ private:
     std::optional<redis::Connection> redis_;
 };
 
+// How long a reader rests between two looks: without a rest it takes from the workers the core that they need to get
+// on.
+inline constexpr std::chrono::milliseconds look_every{1};
+
 // Polls one JSON output all the time on its own connection and remembers what must never be seen: half a table, a
 // mixture of generations, an older generation after a newer one.
 class TornReader {

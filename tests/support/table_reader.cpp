@@ -1,5 +1,8 @@
 #include "support/table_reader.hpp"
 
+#include "net/wait.hpp"
+#include "support/stack.hpp"
+
 #include <fmt/format.h>
 
 namespace headrace::support {
@@ -24,6 +27,7 @@ void TableReader::run(const std::string& database_url, int rows) {
         auto db = postgres::Connection::connect({.url = database_url});
         for (bool repeatable = false; !stop_.stop_requested() && problem_.empty(); repeatable = !repeatable) {
             read_once(db, rows, repeatable);
+            net::wait_readable(-1, Deadline::in(look_every), stop_.token());
         }
     } catch (const std::exception& e) {
         problem_ = e.what();
