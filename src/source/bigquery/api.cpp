@@ -226,15 +226,18 @@ std::optional<net::HttpResponse> Api::settle(net::HttpResponse begun) {
     return std::nullopt;
 }
 
-bool Api::tell(const Call& call, Deadline deadline) {
+std::optional<std::string> Api::tell(const Call& call, Deadline deadline) {
     for (int i = 0; i < 2; ++i) {
-        const auto reply = client_.fetch(request(call, deadline, StopToken()), StopToken(), most_answer);
+        auto reply = client_.fetch(request(call, deadline, StopToken()), StopToken(), most_answer);
+        if (reply.status == 200) {
+            return std::move(reply.body);
+        }
         if (reply.status != 401) {
-            return reply.status == 200;
+            break;
         }
         tokens_.forget();
     }
-    return false;
+    return std::nullopt;
 }
 
 }  // namespace headrace::source::bigquery

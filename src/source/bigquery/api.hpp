@@ -65,8 +65,8 @@ public:
     // Like open(), for what begin() returned; nullopt when it came to nothing and open() should be asked.
     std::optional<net::HttpResponse> settle(net::HttpResponse begun);
 
-    // One try within `deadline`, whatever the run's stop token says. True when BigQuery took it.
-    bool tell(const Call& call, Deadline deadline);
+    // One try within `deadline`, whatever the run's stop token says. The answer's body when BigQuery took it.
+    std::optional<std::string> tell(const Call& call, Deadline deadline);
 
     const pipeline::SourceContext& context() const { return context_; }
 

@@ -193,7 +193,14 @@ void QueryJob::cancel() noexcept {
         return;
     }
     try {
-        if (api_.tell(cancel_call(config_, job_), Deadline::in(cancel_patience))) {
+        const auto deadline = Deadline::in(cancel_patience);
+        // The answer to the start, which says where the job runs, was not waited for. No place, no cancel.
+        if (job_.location.empty()) {
+            if (const auto answer = api_.tell(get_job_call(config_, job_), deadline)) {
+                job_.location = parse_job(*answer).location;
+            }
+        }
+        if (api_.tell(cancel_call(config_, job_), deadline)) {
             say("info", fmt::format("asked BigQuery to cancel job {}", job_.id));
         } else {
             say("warn", fmt::format("BigQuery did not take the cancel of job {}", job_.id));

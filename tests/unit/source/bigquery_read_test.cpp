@@ -200,22 +200,35 @@ TEST_F(BigQuery, AnUnfinishedJobIsNoEmptyResult) {
     EXPECT_EQ(simulator_.count("wait"), 4);
 }
 
-TEST_F(BigQuery, CancelReachesBigQuery) {
-    simulator_.inject({.on = "wait", .what = "pending", .at = 30'000, .times = -1});
+// Reads until BigQuery holds an answer of this kind back; then the run is cancelled.
+auto cancel_when_asked(Simulator& simulator, const char* kind) {
     StopSource stop;
     std::thread canceller([&] {
         const auto until = Deadline::in(std::chrono::seconds(20));
-        while (simulator_.count("wait") == 0 && !until.passed()) {
+        while ((simulator.job_state("headrace-0190-run-a0-1") != "RUNNING" || simulator.count(kind) == 0) &&
+               !until.passed()) {
             std::this_thread::yield();
         }
         stop.request_stop("cancelled by somebody");
     });
     const auto start = std::chrono::steady_clock::now();
-    const auto read = read_all(simulator_, {.stop = stop.token()});
+    auto read = read_all(simulator, {.stop = stop.token()});
     canceller.join();
-    EXPECT_EQ(read.code, "net.cancelled");
-    EXPECT_EQ(simulator_.job_state("headrace-0190-run-a0-1"), "CANCELLED");
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+    return read;
+}
+
+TEST_F(BigQuery, CancelReachesBigQuery) {
+    simulator_.inject({.on = "wait", .what = "pending", .at = 30'000, .times = -1});
+    EXPECT_EQ(cancel_when_asked(simulator_, "wait").code, "net.cancelled");
+    EXPECT_EQ(simulator_.job_state("headrace-0190-run-a0-1"), "CANCELLED");
+}
+
+// Where it runs would have been in the answer, and without it BigQuery does not find the job.
+TEST_F(BigQuery, CancelReachesAJobWhoseStartWasNotAnswered) {
+    simulator_.inject({.on = "insert", .what = "hang_within", .at = 0, .times = -1});
+    EXPECT_EQ(cancel_when_asked(simulator_, "insert").code, "net.cancelled");
+    EXPECT_EQ(simulator_.job_state("headrace-0190-run-a0-1"), "CANCELLED");
 }
 
 TEST_F(BigQuery, AFinishedJobIsNotCancelled) {
