@@ -359,10 +359,11 @@ std::size_t Speaker::worth_waking() const {
 
 // Calls more slots when the first has met a job that takes its time. When to look again.
 Speaker::Clock::time_point Speaker::spread() {
-    if (spread_at_ <= Clock::now()) {
+    const bool due = spread_at_ <= Clock::now();
+    if (due) {
         slots_->spread();
     }
-    if (!slots_->behind() || spread_at_ <= Clock::now()) {
+    if (due || !slots_->behind()) {
         spread_at_ = Clock::time_point::max();
     }
     return spread_at_;
