@@ -4,13 +4,12 @@
 //                               [--out docs/benchmarks.md]
 // The worker under test has core 0; Redis, Postgres and the simulator have core 1. For Postgres the simulator is on the worker's core,
 // so that Postgres has in every line what it has under psql. Medians; ratios are between medians.
-import { execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { Headrace, addressIn, lineOf, speedOf } from './headrace.mjs';
-import { Servers, status } from './servers.mjs';
+import { Headrace, addressIn, lineOf, nodeRun, speedOf } from './headrace.mjs';
+import { Servers } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
   rows: { type: 'string', default: '1000000' }, 'node-rows': { type: 'string', default: '100000' }, repeat: { type: 'string', default: '3' },
@@ -42,21 +41,7 @@ const list = 'type: redis, key: bench, as: list, chunk_rows: 1000';
 const hash = 'type: redis, key: bench, as: hash, field: id';
 const table = 'type: postgres, table: bench_rows, key: id';
 
-async function node(sink, n) {
-  headrace.redisCli('flushall');
-  const child = spawn('taskset', ['-c', '0', process.execPath, new URL('node-bigquery.mjs', import.meta.url).pathname],
-    { env: { ...process.env, REDIS_PORT: String(servers.redisPort), DATABASE_URL: servers.pgUrl, BIGQUERY_URL: url }, stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ask = async (count) => { child.stdin.write(`${JSON.stringify({ query: `SELECT * FROM \`${tableOf(count)}\``, sink })}\n`); return JSON.parse((await lines.next()).value); };
-  await ask(20_000);
-  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
-  const result = await ask(n);
-  if (result.rows !== n) throw new Error(`Node read ${result.rows} rows`);
-  result.rss = status(child.pid, 'VmHWM');
-  child.stdin.end();
-  await new Promise((ok) => child.on('exit', ok));
-  return result;
-}
+const node = (sink, n) => nodeRun(servers, 'node-bigquery.mjs', { DATABASE_URL: servers.pgUrl, BIGQUERY_URL: url }, (count) => ({ query: `SELECT * FROM \`${tableOf(count)}\``, sink }), n);
 
 function copy(file) {
   headrace.psql('truncate floor');

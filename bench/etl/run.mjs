@@ -5,7 +5,7 @@
 //                          [--sink redis,postgres] [--out docs/benchmarks.md]
 //                          (--repeat 0 leaves the comparisons out, --memory '' the memory, --rest no the last sections)
 // The worker under test has core 0; Redis, Postgres and ClickHouse have core 1. Medians; ratios are between medians.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Headrace, lineOf, median, speedOf } from './headrace.mjs';
+import { Headrace, lineOf, median, nodeRun, speedOf } from './headrace.mjs';
 import { Servers, status } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
@@ -82,20 +82,7 @@ const floors = {
 };
 
 // --- the Node worker: a fresh process with one warm-up for each measurement
-async function nodeRun(sink) {
-  redisCli('flushall');
-  const child = spawn('taskset', ['-c', '0', process.execPath, join(import.meta.dirname ?? new URL('.', import.meta.url).pathname, 'node-worker.mjs')],
-    { env: { ...process.env, REDIS_PORT: String(servers.redisPort), CLICKHOUSE_URL: servers.chUrl }, stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ask = async (n) => { child.stdin.write(`${JSON.stringify({ sink, key: 'bench', query: query(n) })}\n`); return JSON.parse((await lines.next()).value); };
-  await ask(20_000);
-  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
-  const result = await ask(rows);
-  result.rss = status(child.pid, 'VmHWM');
-  child.stdin.end();
-  await new Promise((ok) => child.on('exit', ok));
-  return result;
-}
+const node = (sink) => nodeRun(servers, 'node-worker.mjs', { CLICKHOUSE_URL: servers.chUrl }, (n) => ({ sink, key: 'bench', query: query(n) }), rows);
 
 // --- Headrace
 const outputs = {
@@ -199,8 +186,8 @@ async function compare() {
     servers.pin('clickhouse', 0); // as for redis-cli: Redis has its core for itself
     all.alone.push(await headraceRun('hash'));
     servers.pin('clickhouse', 1);
-    all.nodeList.push(await nodeRun('list'));
-    all.nodeHash.push(await nodeRun('hash'));
+    all.nodeList.push(await node('list'));
+    all.nodeHash.push(await node('hash'));
     console.error(`round ${i + 1} of ${repeat}`);
   }
   return report(all, files);

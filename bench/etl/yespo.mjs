@@ -1,13 +1,12 @@
 // Yespo → Redis: Headrace, a Node worker and the floor of the simulator, all in one run, on the same contacts (about 490 bytes each).
 //   node bench/etl/yespo.mjs [--rows 300000] [--repeat 3] [--page-rows 500] [--memory 100000,1000000] [--build build/release] [--out docs/benchmarks.md]
 // The worker under test has core 0; Redis, Postgres and the simulator have core 1. Medians; ratios are between medians.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { Headrace, addressIn, lineOf, speedOf } from './headrace.mjs';
-import { Servers, status } from './servers.mjs';
+import { Headrace, addressIn, lineOf, nodeRun, speedOf } from './headrace.mjs';
+import { Servers } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
   rows: { type: 'string', default: '300000' }, repeat: { type: 'string', default: '3' }, 'page-rows': { type: 'string', default: '500' },
@@ -41,21 +40,7 @@ function floor(url) {
   return { seconds: Number(process.hrtime.bigint() - start) / 1e9 };
 }
 
-async function nodeRun(url) {
-  headrace.redisCli('flushall');
-  const child = spawn('taskset', ['-c', '0', process.execPath, new URL('node-yespo.mjs', import.meta.url).pathname],
-    { env: { ...process.env, REDIS_PORT: String(servers.redisPort), YESPO_URL: url, YESPO_KEY: key }, stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ask = async (n) => { child.stdin.write(`${JSON.stringify({ group: n, pageRows, key: 'bench' })}\n`); return JSON.parse((await lines.next()).value); };
-  await ask(20_000);
-  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
-  const result = await ask(rows);
-  if (result.rows !== rows) throw new Error(`Node read ${result.rows} contacts`);
-  result.rss = status(child.pid, 'VmHWM');
-  child.stdin.end();
-  await new Promise((ok) => child.on('exit', ok));
-  return result;
-}
+const node = (url) => nodeRun(servers, 'node-yespo.mjs', { YESPO_URL: url, YESPO_KEY: key }, (n) => ({ group: n, pageRows, key: 'bench' }), rows);
 
 const headraceRun = (n) => headrace.run(n, `type: yespo, credential: yespo, group: "${n}", page_rows: ${pageRows}, compress: false`, 'type: redis, key: bench, as: list, chunk_rows: 1000');
 
@@ -66,7 +51,7 @@ async function main() {
   for (let i = 0; i < repeat; i++) {
     all.floor.push(floor(url));
     all.headrace.push(await headraceRun(rows));
-    all.node.push(await nodeRun(url));
+    all.node.push(await node(url));
     console.error(`yespo: round ${i + 1} of ${repeat}`);
   }
   const speed = (name) => speedOf(all[name], rows);

@@ -3,20 +3,12 @@
 #include "base/error.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace headrace::data {
-namespace {
 
-constexpr std::size_t most_text = std::numeric_limits<std::uint32_t>::max();
-
-void check_text_size(std::size_t size) {
-    if (size > most_text) {
-        throw Error(ErrorKind::permanent, "source.bad_data", "the text of one column in one batch passes 4 GiB");
-    }
+void Column::refuse_text() {
+    throw Error(ErrorKind::permanent, "source.bad_data", "the text of one column in one batch passes 4 GiB");
 }
-
-}  // namespace
 
 void Column::clear() {
     size_ = 0;
@@ -41,13 +33,6 @@ void Column::add_null() {
     set_null(size_++);
 }
 
-void Column::add_text(std::string_view value) {
-    check_text_size(var_.size() + value.size());
-    var_.append(value.data(), value.size());
-    ends_.push_back(static_cast<std::uint32_t>(var_.size()));
-    ++size_;
-}
-
 void Column::set_null(std::size_t row) {
     has_nulls_ = true;
     const std::size_t words = row / 64 + 1;
@@ -66,7 +51,7 @@ void Column::append_rows(const Column& other, std::size_t from, std::size_t to) 
     if (is_var(kind_)) {
         const std::uint32_t begin = from == 0 ? 0 : other.ends_[from - 1];
         const std::size_t length = other.ends_[to - 1] - begin;
-        check_text_size(var_.size() + length);
+        check_text_size(length);
         // May wrap below zero; adding it to an offset wraps back.
         const std::uint32_t shift = static_cast<std::uint32_t>(var_.size()) - begin;
         var_.append(other.var_.data() + begin, length);

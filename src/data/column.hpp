@@ -6,7 +6,9 @@
 #include "data/schema.hpp"
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 namespace headrace::data {
@@ -59,7 +61,12 @@ public:
     void add_boolean(bool value) { add_int64(value ? 1 : 0); }
 
     // Throws Error{permanent, "source.bad_data"} when the column would pass 4 GiB.
-    void add_text(std::string_view value);
+    void add_text(std::string_view value) {
+        check_text_size(value.size());
+        var_.append(value.data(), value.size());
+        ends_.push_back(static_cast<std::uint32_t>(var_.size()));
+        ++size_;
+    }
 
     // --- appending many (decoders) ---
     // Fixed kinds: `count` slots to be filled by the caller.
@@ -97,6 +104,16 @@ public:
     void truncate(std::size_t rows);
 
 private:
+    static constexpr std::size_t most_text = std::numeric_limits<std::uint32_t>::max();  // offsets are 32 bits
+
+    void check_text_size(std::size_t more) const {
+        if (more > most_text - var_.size()) {
+            refuse_text();
+        }
+    }
+
+    [[noreturn]] static void refuse_text();
+
     Kind kind_;
     bool has_nulls_ = false;
     std::size_t size_ = 0;

@@ -183,10 +183,12 @@ void Api::wait(const Error& error, std::optional<std::chrono::seconds> retry_aft
     pause(span);
 }
 
-net::HttpResponse Api::follow(net::HttpRequest request) {
+net::HttpResponse Api::follow(net::HttpRequest request, std::optional<net::HttpResponse> begun) {
     address_ = request.url;
     for (int hops = 0;; ++hops) {
-        auto response = client_.start(request, context_.stop);
+        auto response = begun ? std::move(*begun) : client_.begin(request, context_.stop);
+        begun.reset();
+        response.await_head();
         const int status = response.status();
         if (status < 300 || status > 399 || status == 304) {
             return response;
@@ -216,12 +218,14 @@ net::HttpResponse Api::follow(net::HttpRequest request) {
 }
 
 // nullopt: not now; wait() was called, and another try is due.
-std::optional<net::HttpResponse> Api::once(const Ask& ask) {
-    keep_pace();
+std::optional<net::HttpResponse> Api::once(const Ask& ask, std::optional<net::HttpResponse> begun) {
+    if (!begun) {
+        keep_pace();
+    }
     const auto sent = request(ask);
     std::optional<net::HttpResponse> response;
     try {
-        response = follow(sent);
+        response = follow(sent, std::move(begun));
     } catch (const Error& error) {
         if (!is_broken_exchange(error)) {
             throw in_source_words(error);
@@ -263,13 +267,17 @@ std::optional<net::HttpResponse> Api::once(const Ask& ask) {
     return std::nullopt;
 }
 
-std::optional<net::HttpResponse> Api::open(const Ask& ask) {
+std::optional<net::HttpResponse> Api::begin(const Ask& ask) {
+    return pace_->reserve_now(config_.pace) ? std::optional(client_.begin(request(ask), context_.stop)) : std::nullopt;
+}
+
+std::optional<net::HttpResponse> Api::open(const Ask& ask, std::optional<net::HttpResponse> begun) {
     if (!ask.url.empty()) {
         check_target(config_.auth, ask.url);
     }
     refused_ = 0;
     for (;;) {
-        auto response = once(ask);
+        auto response = once(ask, std::exchange(begun, std::nullopt));
         if (response || refused_ != 0) {
             return response;
         }

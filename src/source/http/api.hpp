@@ -31,7 +31,11 @@ public:
     void use(const pipeline::SourceContext& context) { context_ = context; }
 
     // The head of the answer is there, and it is a page. nullopt: refused, and the request was an optional one.
-    std::optional<net::HttpResponse> open(const Ask& ask);
+    // `begun`: the first try, which is under way.
+    std::optional<net::HttpResponse> open(const Ask& ask, std::optional<net::HttpResponse> begun = std::nullopt);
+    // Sends the request and does not wait, so that its page arrives while another one is read. nullopt: it would have
+    // to wait for its turn.
+    std::optional<net::HttpResponse> begin(const Ask& ask);
 
     // A page broke or was refused: waits before the next try of it. Throws `error` when there is no try left, and
     // source.rate_limited when the budget is spent.
@@ -46,12 +50,14 @@ public:
     // Where the page that was opened last came from.
     const std::string& address() const { return address_; }
 
+    const pipeline::SourceContext& context() const { return context_; }
+
     void log(std::string_view level, std::string message) const;
 
 private:
     net::HttpRequest request(const Ask& ask) const;
-    std::optional<net::HttpResponse> once(const Ask& ask);
-    net::HttpResponse follow(net::HttpRequest request);
+    std::optional<net::HttpResponse> once(const Ask& ask, std::optional<net::HttpResponse> begun);
+    net::HttpResponse follow(net::HttpRequest request, std::optional<net::HttpResponse> begun);
     void keep_pace();
     bool pause(std::chrono::milliseconds span);
 

@@ -11,6 +11,16 @@ Deadline::Clock::time_point Pace::reserve(std::chrono::nanoseconds apart) {
     return begin;
 }
 
+bool Pace::reserve_now(std::chrono::nanoseconds apart) {
+    const std::lock_guard lock(mutex_);
+    const auto now = Deadline::Clock::now();
+    if (next_ > now) {
+        return false;
+    }
+    next_ = now + apart;
+    return true;
+}
+
 void Pace::hold_until(Deadline::Clock::time_point when) {
     const std::lock_guard lock(mutex_);
     next_ = std::max(next_, when);

@@ -16,6 +16,8 @@ class Pace {
 public:
     // Takes the next free beginning of a request, at least `apart` after the one before: when it is.
     Deadline::Clock::time_point reserve(std::chrono::nanoseconds apart);
+    // Takes it only when it is now.
+    bool reserve_now(std::chrono::nanoseconds apart);
     void hold_until(Deadline::Clock::time_point when);  // nobody begins before
 
 private:

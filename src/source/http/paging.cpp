@@ -51,16 +51,10 @@ class Numbered final : public Paging {
 public:
     explicit Numbered(const PagingPlan& plan) : plan_(plan), tally_(plan), number_(plan.first) {}
 
-    std::optional<Ask> next() override {
-        if (over_) {
-            return std::nullopt;
-        }
-        Ask out;
-        out.query.emplace_back(plan_.position, std::to_string(number_));
-        out.placeholders.emplace_back("@page", std::to_string(number_));
-        add_size(plan_, out);
-        out.what = fmt::format("page {}", number_);
-        return out;
+    std::optional<Ask> next() override { return over_ ? std::nullopt : std::optional(ask(number_)); }
+
+    std::optional<Ask> guess() const override {
+        return tally_.nearly_met(plan_.page_rows) ? std::nullopt : std::optional(ask(number_ + 1));
     }
 
     void done(const PageFacts& facts) override {
@@ -80,6 +74,15 @@ public:
     }
 
 private:
+    Ask ask(std::int64_t number) const {
+        Ask out;
+        out.query.emplace_back(plan_.position, std::to_string(number));
+        out.placeholders.emplace_back("@page", std::to_string(number));
+        add_size(plan_, out);
+        out.what = fmt::format("page {}", number);
+        return out;
+    }
+
     const PagingPlan& plan_;
     Tally tally_;
     std::int64_t number_;
@@ -232,6 +235,10 @@ void Tally::add(const PageFacts& facts) {
 
 bool Tally::met() const {
     return total_ && rows_ == *total_;
+}
+
+bool Tally::nearly_met(std::int64_t page_rows) const {
+    return total_ && rows_ + static_cast<std::uint64_t>(std::max<std::int64_t>(page_rows, 1)) >= *total_;
 }
 
 void Tally::finish() const {

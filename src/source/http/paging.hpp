@@ -23,6 +23,8 @@ struct Ask {
     std::string url;                                                // instead of the source's; ""
     std::string what;                                               // "page 3", for messages
     bool optional = false;                                          // a refusal is an answer, too: refused() is told
+
+    bool operator==(const Ask&) const = default;
 };
 
 // What came.
@@ -48,6 +50,10 @@ public:
     virtual ~Paging() = default;
 
     virtual std::optional<Ask> next() = 0;  // nullopt: over, and proven
+
+    // While the page that was asked for arrives: what next() will probably say. nullopt: that cannot be known.
+    virtual std::optional<Ask> guess() const { return std::nullopt; }
+
     virtual void done(const PageFacts& facts) = 0;
 
     virtual void refused(int) {}

@@ -34,6 +34,10 @@ std::optional<Ask> Offset::next() {
     } else if (phase_ == Phase::probing) {
         from = plan_.first - 1;
     }
+    return ask(from);
+}
+
+Ask Offset::ask(std::int64_t from) const {
     Ask out;
     out.query.emplace_back(plan_.position, std::to_string(from));
     out.placeholders.emplace_back("@offset", std::to_string(from));
@@ -43,6 +47,14 @@ std::optional<Ask> Offset::next() {
     out.what = fmt::format("the rows from {}", from);
     out.optional = phase_ == Phase::probing;
     return out;
+}
+
+std::optional<Ask> Offset::guess() const {
+    const auto rows = largest_page_ > 0 ? largest_page_ : plan_.page_rows;
+    if (phase_ != Phase::reading || short_ || rows == 0 || tally_.nearly_met(rows)) {
+        return std::nullopt;
+    }
+    return ask(start() + rows - std::min(plan_.overlap, rows / 2));
 }
 
 void Offset::done(const PageFacts& facts) {
@@ -105,6 +117,7 @@ void Offset::read(const PageFacts& facts) {
     const bool only_overlap = !straight_ && rows <= overlap();
     any_page_ = true;
     largest_page_ = std::max(largest_page_, rows);
+    short_ = rows < largest_page_;
     next_ = std::max(next_, from + rows);
     small_pages_ = 2 * rows < largest_page_ ? small_pages_ + 1 : 0;
     if (small_pages_ > most_small_pages) {
@@ -155,6 +168,7 @@ void Offset::again(std::string why) {
     next_ = plan_.first;
     any_page_ = false;
     largest_page_ = 0;
+    short_ = false;
     idle_pages_ = 0;
     small_pages_ = 0;
     first_keys_.clear();

@@ -14,7 +14,8 @@ public:
 
     void add(const PageFacts& facts);
     void finish() const;
-    bool met() const;  // as many rows as the total, which can be trusted
+    bool met() const;                               // as many rows as the total, which can be trusted
+    bool nearly_met(std::int64_t page_rows) const;  // with one more page of so many rows
     std::string proof() const;
 
     std::uint64_t pages() const { return pages_; }
@@ -45,6 +46,7 @@ public:
     explicit Offset(const PagingPlan& plan) : plan_(plan), tally_(plan), next_(plan.first) {}
 
     std::optional<Ask> next() override;
+    std::optional<Ask> guess() const override;  // takes the page for a full one
     void done(const PageFacts& facts) override;
     void refused(int status) override;
     std::string proof() const override;
@@ -56,6 +58,7 @@ private:
 
     std::int64_t overlap() const;
     std::int64_t start() const;
+    Ask ask(std::int64_t from) const;
     void read(const PageFacts& facts);
     void empty_page(bool overlapped);
     void check(const PageFacts& facts);
@@ -70,6 +73,7 @@ private:
     bool straight_ = true;  // this request has no overlap
     int pass_ = 1;
     std::int64_t largest_page_ = 0;         // of this pass
+    bool short_ = false;                    // the last page was smaller than others: the end is near
     int contradictions_ = 0;                // rows behind an empty page
     int idle_pages_ = 0;                    // in a row, that brought nothing new
     int small_pages_ = 0;                   // in a row, much smaller than the largest

@@ -33,6 +33,7 @@ private:
     bool open();  // false: over, and proven
     bool full(const data::Batch& batch) const;
     void read(data::Batch& batch);
+    void read_ahead();
     void take_row(data::Batch& batch);
     void close();
     void resume(const Error& error);
@@ -47,6 +48,9 @@ private:
 
     std::optional<Ask> ask_;
     std::optional<net::HttpResponse> response_;
+    std::optional<Ask> guess_;                // what probably comes next
+    std::optional<net::HttpResponse> ahead_;  // asked for it already
+    int wrong_guesses_ = 0;
     PageFacts facts_;
     bool continuous_ = true;              // so far, of a page that is read again
     Deadline::Clock::duration waited_{};  // for this page's bytes
@@ -85,6 +89,10 @@ data::Schema HttpSource::query() {
 bool HttpSource::open() {
     while (!response_) {
         ask_ = paging_->next();
+        if (ahead_ && guess_ != ask_) {
+            ahead_.reset();
+            ++wrong_guesses_;
+        }
         if (!ask_) {
             return false;
         }
@@ -96,7 +104,7 @@ bool HttpSource::open() {
         if (std::exchange(pass_, paging_->pass()) != pass_) {
             seen_in_pass_ = IdSet();
         }
-        response_ = api_.open(*ask_);
+        response_ = api_.open(*ask_, std::exchange(ahead_, std::nullopt));
         if (!response_) {
             paging_->refused(0);
         }
@@ -142,12 +150,28 @@ bool HttpSource::next(data::Batch& batch) {
 void HttpSource::read(data::Batch& batch) {
     constexpr std::uint64_t rows_between_looks = 32;
     while (reader_.next()) {
+        if (facts_.rows == 0) {
+            read_ahead();
+        }
         take_row(batch);
         if (facts_.rows % rows_between_looks == 0 && full(batch)) {
             return;
         }
     }
     close();
+}
+
+// The page has rows, so that another one will be wanted. A service whose pages cannot be foreseen is not asked in vain
+// for ever.
+void HttpSource::read_ahead() {
+    constexpr int most_wrong_guesses = 2;
+    if (wrong_guesses_ >= most_wrong_guesses || api_.context().first_rows) {
+        return;
+    }
+    guess_ = paging_->guess();
+    if (guess_) {
+        ahead_ = api_.begin(*guess_);
+    }
 }
 
 void HttpSource::take_row(data::Batch& batch) {
@@ -239,6 +263,7 @@ void HttpSource::close() {
 void HttpSource::resume(const Error& error) {
     bytes_before_ += response_->wire_bytes();
     response_.reset();
+    ahead_.reset();
     decoder_.number -= facts_.rows;
     api_.wait(
         error.code() == "http.protocol" || error.code() == "source.incomplete"

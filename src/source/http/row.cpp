@@ -1,6 +1,7 @@
 #include "source/http/row.hpp"
 
 #include "base/error.hpp"
+#include "base/json_text.hpp"
 #include "source/http/values.hpp"
 
 #include <fmt/core.h>
@@ -46,12 +47,12 @@ std::size_t RowDecoder::child(std::size_t node, const Step& step) {
         at.elements.push_back({std::nullopt, step.key, step.value, fresh, 0});
         at.selects = true;
     } else {
-        for (const auto& [name, known] : at.members) {
-            if (name == step.name) {
-                return known;
+        for (const auto& member : at.members) {
+            if (member.name == step.name) {
+                return member.node;
             }
         }
-        at.members.emplace_back(step.name, fresh);
+        at.members.push_back({step.name, Scan::Expected(json_string(step.name) + ":"), fresh, 0});
         if (step.index) {
             at.elements.push_back({step.index, {}, {}, fresh, 0});
         }
@@ -129,7 +130,7 @@ void RowDecoder::wrong_shape(std::size_t node, const char* wanted, std::string_v
     std::size_t below = node;
     while (nodes_[below].columns.empty()) {
         below =
-            nodes_[below].members.empty() ? nodes_[below].elements.front().node : nodes_[below].members.front().second;
+            nodes_[below].members.empty() ? nodes_[below].elements.front().node : nodes_[below].members.front().node;
     }
     bad_row(
         number + 1,
@@ -142,20 +143,31 @@ void RowDecoder::wrong_shape(std::size_t node, const char* wanted, std::string_v
     );
 }
 
-std::size_t* RowDecoder::member(std::size_t node, std::string_view name, bool escaped) {
+// Members mostly come in the order of the row before: name and colon at once.
+const RowDecoder::Member* RowDecoder::expected_member(Scan& scan, std::size_t node) {
+    auto& at = nodes_[node];
+    const auto expected = at.members[at.last].follower;
+    const auto& member = at.members[expected];
+    if (!scan.skip(member.quoted)) {
+        return nullptr;
+    }
+    at.last = expected;
+    return &member;
+}
+
+const RowDecoder::Member* RowDecoder::member(std::size_t node, std::string_view name, bool escaped) {
     if (escaped) {
         unescape(name, scratch_);
         name = scratch_;
     }
     auto& at = nodes_[node];
-    for (std::size_t tried = 0; tried < at.members.size(); ++tried) {
-        const auto i = at.hint;
-        at.hint = i + 1 < at.members.size() ? i + 1 : 0;
-        if (at.members[i].first == name) {
-            return &at.members[i].second;
-        }
+    const auto found =
+        std::find_if(at.members.begin(), at.members.end(), [&](const auto& member) { return member.name == name; });
+    if (found == at.members.end()) {
+        return nullptr;
     }
-    return nullptr;
+    at.last = at.members[at.last].follower = static_cast<std::size_t>(found - at.members.begin());
+    return &*found;
 }
 
 bool RowDecoder::take_object(Scan& scan, std::size_t node, int level) {
@@ -171,16 +183,22 @@ bool RowDecoder::take_object(Scan& scan, std::size_t node, int level) {
         return true;
     }
     for (;;) {
-        bool escaped = false;
-        const char* name = scan.at + 1;
-        if (!scan.text(escaped)) {
+        const auto* below = expected_member(scan, node);
+        if (below == nullptr) {
+            bool escaped = false;
+            const char* name = scan.at + 1;
+            if (!scan.text(escaped)) {
+                return false;
+            }
+            below = member(node, {name, static_cast<std::size_t>(scan.at - 1 - name)}, escaped);
+            if (!(scan.space() && scan.sign(':'))) {
+                return false;
+            }
+        }
+        if (!scan.space()) {
             return false;
         }
-        const auto* below = member(node, {name, static_cast<std::size_t>(scan.at - 1 - name)}, escaped);
-        if (!(scan.space() && scan.sign(':') && scan.space())) {
-            return false;
-        }
-        if (!(below != nullptr ? take(scan, *below, level + 1) : scan.value(level + 1)) || !scan.space()) {
+        if (!(below != nullptr ? take(scan, below->node, level + 1) : scan.value(level + 1)) || !scan.space()) {
             return false;
         }
         if (scan.peek() == '}') {

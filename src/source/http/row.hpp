@@ -48,11 +48,18 @@ private:
         std::uint64_t found_in = 0;  // the row in which it was found already
     };
 
+    struct Member {
+        std::string name;
+        Scan::Expected quoted;  // with its colon
+        std::size_t node = 0;
+        std::size_t follower = 0;  // which one came after it last
+    };
+
     struct Node {
-        std::vector<std::pair<std::string, std::size_t>> members;
+        std::vector<Member> members;
         std::vector<Element> elements;
         std::vector<std::size_t> columns;  // that take this value
-        std::size_t hint = 0;              // members mostly come in the same order
+        std::size_t last = 0;              // member that came
         bool selects = false;
 
         bool plain() const { return members.empty() && elements.empty(); }
@@ -64,7 +71,8 @@ private:
     bool take_list(Scan& scan, std::size_t node, int level);
     bool take_element(Scan& scan, std::size_t node, std::size_t index, int level);
     bool select(Scan& scan, std::size_t node, std::size_t index, int level);
-    std::size_t* member(std::size_t node, std::string_view name, bool escaped);
+    const Member* expected_member(Scan& scan, std::size_t node);
+    const Member* member(std::size_t node, std::string_view name, bool escaped);
     [[noreturn]] void refuse(const Scan& scan, const char* begin) const;
     void wrong_shape(std::size_t node, const char* wanted, std::string_view found) const;
     void append_value(std::size_t column, data::Column& to) const;

@@ -1,38 +1,12 @@
 #include "source/http/scan.hpp"
 
 #include <algorithm>
-#include <bit>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace headrace::source::http {
 namespace {
 
 bool is_hex(char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-// The first quote, backslash or control character from `p` on; there is one at the end of the text.
-const char* find_mark(const char* p) {
-#if defined(__SSE2__)
-    for (;; p += 16) {
-        const auto block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-        const auto quotes =
-            _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
-        const auto control = _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1f)), block);
-        const auto mask = static_cast<unsigned>(_mm_movemask_epi8(_mm_or_si128(quotes, control)));
-        if (mask != 0) {
-            return p + std::countr_zero(mask);
-        }
-    }
-#else
-    while (static_cast<unsigned char>(*p) >= 0x20 && *p != '"' && *p != '\\') {
-        ++p;
-    }
-    return p;
-#endif
 }
 
 }  // namespace
@@ -49,19 +23,11 @@ bool Scan::too_deep() {
     return false;
 }
 
-bool Scan::space() {
+bool Scan::blanks() {
     while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t') {
         ++at;
     }
     return at < end_ || fail("the text ends");
-}
-
-bool Scan::sign(char expected) {
-    if (*at != expected || at >= end_) {
-        return fail("a bracket, comma or colon is missing");
-    }
-    ++at;
-    return true;
 }
 
 bool Scan::escape(const char*& p) {
@@ -88,7 +54,7 @@ bool Scan::escape(const char*& p) {
     return true;
 }
 
-bool Scan::text(bool& escaped) {
+bool Scan::any_text(bool& escaped) {
     if (*at != '"' || at >= end_) {
         return fail("a name in quotes is missing");
     }

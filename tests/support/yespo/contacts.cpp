@@ -2,8 +2,10 @@
 
 #include "base/json_text.hpp"
 
+#include <charconv>
+#include <iterator>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace headrace::support::yespo {
 namespace {
@@ -17,42 +19,69 @@ struct Contact {
     int channel_count = 0, field_count = 0, group_count = 0;
 };
 
-void add(std::string& list, int& count, const std::string& element) {
-    list += (count++ == 0 ? "" : ",") + element;
+std::string& operator<<(std::string& out, std::string_view text) {
+    return out.append(text);
 }
 
-Contact make(std::uint32_t number) {
-    Contact out;
-    const auto text = std::to_string(number);
-    const auto kind = number % 16;
-    out.first_name = first_names[number % 8];
-    out.last_name = kind == 3 ? "O\"Brien\\\n🙂" : "Surname" + text;
-    out.email =
-        kind == 5 ? ""
-                  : (kind == 7 ? "MiXeD." : "contact.") + text + "@mail" + std::to_string(number % 7) + ".example.com";
-    out.phone = kind % 3 == 0 ? "" : "38050" + std::to_string(1'000'000 + number % 9'000'000);
-    out.key = "key-" + text;
-    out.external = kind == 9 ? "" : "crm-" + text;
-    out.town = towns[number % 5];
-    out.street = "Sample street " + std::to_string(number % 200);
-    out.time_zone = kind == 11 ? "" : "Europe/Kiev";
-    if (!out.email.empty()) {
-        add(out.channels, out.channel_count, R"({"type":"email","value":)" + json_string(out.email) + "}");
+std::string& operator<<(std::string& out, std::uint32_t number) {
+    char digits[16];
+    return out.append(digits, std::to_chars(digits, std::end(digits), number).ptr);
+}
+
+// The beginning of the next element.
+std::string& element(std::string& list, int& count) {
+    return list << (count++ == 0 ? "" : ",");
+}
+
+// Into strings that have their memory already: the simulator must not be what a benchmark waits for.
+void make(std::uint32_t number, Contact& out) {
+    for (auto* text :
+         {&out.first_name,
+          &out.last_name,
+          &out.email,
+          &out.phone,
+          &out.key,
+          &out.external,
+          &out.town,
+          &out.street,
+          &out.time_zone,
+          &out.channels,
+          &out.fields,
+          &out.groups}) {
+        text->clear();
     }
-    if (!out.phone.empty()) {
-        add(out.channels, out.channel_count, R"({"type":"sms","value":")" + out.phone + "\"}");
+    out.channel_count = out.field_count = out.group_count = 0;
+    const auto kind = number % 16;
+    out.first_name << first_names[number % 8];
+    if (kind == 3) {
+        out.last_name << "O\"Brien\\\n🙂";
+    } else {
+        out.last_name << "Surname" << number;
+    }
+    if (kind != 5) {
+        out.email << (kind == 7 ? "MiXeD." : "contact.") << number << "@mail" << number % 7 << ".example.com";
+        element(out.channels, out.channel_count) << R"({"type":"email","value":")" << out.email << "\"}";
+    }
+    if (kind % 3 != 0) {
+        out.phone << "38050" << 1'000'000 + number % 9'000'000;
+        element(out.channels, out.channel_count) << R"({"type":"sms","value":")" << out.phone << "\"}";
     }
     if (kind == 2) {  // a second address: the first one counts
-        add(out.channels, out.channel_count, R"({"type":"email","value":"second@example.com"})");
+        element(out.channels, out.channel_count) << R"({"type":"email","value":"second@example.com"})";
     }
-    for (int i = 0; i < static_cast<int>(number % 3); ++i) {
-        add(out.fields, out.field_count, R"({"id":)" + std::to_string(104827 + i) + R"(,"value":"v)" + text + "\"}");
+    out.key << "key-" << number;
+    if (kind != 9) {
+        out.external << "crm-" << number;
     }
-    for (int i = 0; i < static_cast<int>(number % 2) + 1; ++i) {
-        add(out.groups, out.group_count, R"({"id":)" + std::to_string(7000 + i) + R"(,"name":"Група","type":"Static"})"
-        );
+    out.town << towns[number % 5];
+    out.street << "Sample street " << number % 200;
+    out.time_zone << (kind == 11 ? "" : "Europe/Kiev");
+    for (std::uint32_t i = 0; i < number % 3; ++i) {
+        element(out.fields, out.field_count) << R"({"id":)" << 104827 + i << R"(,"value":"v)" << number << "\"}";
     }
-    return out;
+    for (std::uint32_t i = 0; i < number % 2 + 1; ++i) {
+        element(out.groups, out.group_count) << R"({"id":)" << 7000 + i << R"(,"name":"Група","type":"Static"})";
+    }
 }
 
 std::string as_list(const std::string& inside) {
@@ -61,19 +90,14 @@ std::string as_list(const std::string& inside) {
 
 void append_text(std::string& out, std::string_view name, const std::string& value) {
     if (!value.empty()) {
-        out += ",\"";
-        out += name;
-        out += "\":";
+        out << ",\"" << name << "\":";
         append_json_string(out, value);
     }
 }
 
 void append_elements(std::string& out, std::string_view name, const std::string& inside, int count) {
     if (count > 0) {
-        out += ",\"";
-        out += name;
-        out += "\":";
-        out += count == 1 ? inside : as_list(inside);
+        out << ",\"" << name << "\":" << (count == 1 ? "" : "[") << inside << (count == 1 ? "" : "]");
     }
 }
 
@@ -88,16 +112,16 @@ std::int64_t contact_id(std::uint32_t number) {
 }
 
 void append_contact(std::string& out, std::uint32_t number) {
-    const auto contact = make(number);
+    thread_local Contact contact;
+    make(number, contact);
     // A quoted id now and then.
-    const auto id = std::to_string(contact_id(number));
-    out += number % 16 == 4 ? "{\"id\":\"" + id + "\"" : "{\"id\":" + id;
+    const std::string_view quote = number % 16 == 4 ? "\"" : "";
+    out << R"({"id":)" << quote << static_cast<std::uint32_t>(contact_id(number)) << quote;
     append_text(out, "firstName", contact.first_name);
     append_text(out, "lastName", contact.last_name);
     append_elements(out, "channels", contact.channels, contact.channel_count);
     if (number % 16 != 6) {
-        out += R"(,"address":{"region":"","town":)";
-        append_json_string(out, contact.town);
+        out << R"(,"address":{"region":"","town":")" << contact.town << "\"";
         append_text(out, "address", contact.street);
         out += R"(,"postcode":null})";
     }
@@ -111,8 +135,43 @@ void append_contact(std::string& out, std::uint32_t number) {
     out += '}';
 }
 
+std::shared_ptr<const ContactTexts::Block> ContactTexts::block(std::uint32_t index) {
+    constexpr std::size_t most_blocks = 1000;
+    const std::lock_guard lock(mutex_);
+    const auto found = blocks_.find(index);
+    if (found != blocks_.end() || blocks_.size() >= most_blocks) {
+        return found != blocks_.end() ? found->second : nullptr;
+    }
+    auto fresh = std::make_shared<Block>();
+    for (std::uint32_t i = 0; i < block_size; ++i) {
+        append_contact(fresh->text, index * block_size + i);
+        fresh->ends[i] = fresh->text.size();
+    }
+    return blocks_[index] = std::move(fresh);
+}
+
+void ContactTexts::append(std::string& out, std::span<const std::uint32_t> numbers) {
+    std::shared_ptr<const Block> kept;
+    std::uint32_t index = ~std::uint32_t{0};
+    bool first = true;
+    for (const auto number : numbers) {
+        out += std::exchange(first, false) ? "" : ",";
+        if (const auto wanted = number / block_size; index != wanted) {
+            kept = block(index = wanted);
+        }
+        if (!kept) {
+            append_contact(out, number);
+            continue;
+        }
+        const auto at = number % block_size;
+        const auto begin = at == 0 ? 0 : kept->ends[at - 1];
+        out.append(kept->text, begin, kept->ends[at] - begin);
+    }
+}
+
 void append_row(std::string& out, std::uint32_t number) {
-    const auto contact = make(number);
+    Contact contact;
+    make(number, contact);
     const bool address = number % 16 != 6;
     const auto list = [&](std::string_view name, const std::string& inside, int count) {
         out += ",\"" + std::string(name) + "\":" + (count == 0 ? "null" : as_list(inside));

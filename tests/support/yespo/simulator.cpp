@@ -2,7 +2,6 @@
 
 #include "base/encoding.hpp"
 #include "support/bigquery/simulator_parts.hpp"
-#include "support/yespo/contacts.hpp"
 
 #include <fmt/core.h>
 
@@ -80,20 +79,17 @@ std::string first_contact(const Fault& fault) {
                : fault.text;
 }
 
-std::string render(const std::vector<std::uint32_t>& numbers, const std::optional<Fault>& fault) {
+std::string render(ContactTexts& texts, std::span<const std::uint32_t> numbers, const std::optional<Fault>& fault) {
     std::string out;
     out.reserve(numbers.size() * 560 + 2);
     const bool lone = numbers.size() == 1;
     out += lone ? "" : "[";
-    bool first = fault && (fault->what == "first" || fault->what == "deep" || fault->what == "huge");
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
-        out += i == 0 ? "" : ",";
-        if (std::exchange(first, false)) {
-            out += first_contact(*fault);
-        } else {
-            append_contact(out, numbers[i]);
-        }
+    if (!numbers.empty() && fault && (fault->what == "first" || fault->what == "deep" || fault->what == "huge")) {
+        out += first_contact(*fault);
+        numbers = numbers.subspan(1);
+        out += numbers.empty() ? "" : ",";
     }
+    texts.append(out, numbers);
     out += lone ? "" : "]";
     return out;
 }
@@ -314,7 +310,7 @@ Reply Simulator::contacts(const Request& request, const std::string& id, const s
             return std::move(*reply);
         }
     }
-    auto body = render(numbers, fault);
+    auto body = render(texts_, numbers, fault);
     auto reply = fault ? damaged(std::move(body), *fault) : json_answer(std::move(body));
     set_header(reply, "TotalCount", total);
     return reply;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "support/bigquery/wire.hpp"
+#include "support/yespo/contacts.hpp"
 
 #include <cstdint>
 #include <map>
@@ -78,6 +79,7 @@ private:
     std::vector<Fault> faults_;
     std::map<std::string, int> counts_;  // by group; "" = all
     std::vector<Seen> seen_;
+    ContactTexts texts_;
     std::unique_ptr<bigquery::Listener> listener_;  // last: its threads use all of the above
 };
 

@@ -56,6 +56,25 @@ TEST(HttpPaging, NumberedPagesEndWithAnEmptyOne) {
     EXPECT_EQ(paging->proof(), "3 pages, none twice, the last one empty; 103 rows");
 }
 
+TEST(HttpPaging, GuessesTheNumberOfTheNextPage) {
+    auto config = plan_of(PagingKind::page);
+    config.paging.total = "/n";
+    config.paging.page_rows = 10;
+    const auto paging = make_paging(config);
+    paging->next();
+    const auto guess = paging->guess();
+    auto facts = some(10, 1);
+    facts.total = "20";
+    paging->done(facts);
+    EXPECT_EQ(position(guess), "2");
+    EXPECT_EQ(guess, paging->next());
+    EXPECT_FALSE(paging->guess()) << "one more page meets the total";
+    for (const auto kind : {PagingKind::none, PagingKind::cursor, PagingKind::link}) {
+        const auto other = plan_of(kind);
+        EXPECT_FALSE(make_paging(other)->guess());
+    }
+}
+
 TEST(HttpPaging, ARepeatedPageIsNoticed) {
     for (const auto kind : {PagingKind::page, PagingKind::offset}) {
         const auto config = plan_of(kind);
@@ -183,7 +202,9 @@ protected:
         int n = 0;
         const auto paging = make_paging(config_);
         return code_of([&] {
+            std::optional<Ask> guess;
             while (const auto ask = paging->next()) {
+                (guess == ask ? foreseen_ : not_foreseen_) += guess ? 1 : 0;
                 if (n > 200) {
                     throw Error(ErrorKind::bug, "internal.bug", "no end");
                 }
@@ -209,6 +230,7 @@ protected:
                     facts.keys.push_back(key);
                     ++facts.rows;
                 }
+                guess = facts.rows > 0 ? paging->guess() : std::nullopt;
                 paging->done(facts);
             }
             proof_ = paging->proof();
@@ -225,6 +247,7 @@ protected:
     std::int64_t cap_ = 1000;
     std::int64_t shift_ = 0;
     bool ignore_ = false;
+    int foreseen_ = 0, not_foreseen_ = 0;  // guesses
     std::string proof_;
 };
 
@@ -232,6 +255,8 @@ TEST_F(HttpOffset, AQuietList) {
     EXPECT_EQ(read(), "");
     EXPECT_TRUE(all_read());
     EXPECT_NE(proof_.find("in 1 pass,"), std::string::npos) << proof_;
+    EXPECT_EQ(foreseen_, 4);  // 8, 15, 22, 29
+    EXPECT_EQ(not_foreseen_, 1);
     for (std::size_t size = 34; size < 35; --size) {
         list_.resize(size);
         read_.clear();
@@ -348,7 +373,11 @@ TEST(HttpPace, OneAccountOnePace) {
     const auto first = one->reserve(std::chrono::seconds(1));
     EXPECT_EQ(one->reserve(std::chrono::seconds(1)) - first, std::chrono::seconds(1));
     one->hold_until(first + std::chrono::seconds(10));
+    EXPECT_FALSE(one->reserve_now(std::chrono::seconds(0)));
     EXPECT_EQ(one->reserve(std::chrono::seconds(0)) - first, std::chrono::seconds(10));
+    const auto other = paces.of("b@x");
+    EXPECT_TRUE(other->reserve_now(std::chrono::hours(1)));
+    EXPECT_FALSE(other->reserve_now(std::chrono::hours(1)));
 }
 
 }  // namespace

@@ -398,5 +398,83 @@ TEST_F(HttpRead, ABrokenPageIsReadAgainAndMustBeTheSame) {
     EXPECT_EQ(read(), "source.incomplete");
 }
 
+// Three pages of three rows and an empty one.
+Reply small_page(const Request& request) {
+    const int page = std::stoi(request.query.at("page"));
+    return json(
+        page > 3 ? "[]" : fmt::format(R"([{{"id":{}}},{{"id":{}}},{{"id":{}}}])", 3 * page, 3 * page + 1, 3 * page + 2)
+    );
+}
+
+std::vector<std::string> pages_of(const std::vector<Request>& requests) {
+    std::vector<std::string> out;
+    for (const auto& request : requests) {
+        out.push_back(request.query.at("page"));
+    }
+    return out;
+}
+
+TEST_F(HttpRead, TheNextPageIsAskedForWhileOneIsRead) {
+    const HttpWish pages{{{"paging", "page"}, {"position", "page"}, {"first", "1"}}};
+    serve([](const Request& request, int number) {
+        auto reply = small_page(request);
+        reply.damage = number == 1 ? Damage::hang : Damage::none;  // behind its first row
+        reply.at = 12;
+        return reply;
+    });
+    read(pages);
+    EXPECT_EQ(rows_, 9) << message_;
+    EXPECT_EQ(pages_of(requests_), (std::vector<std::string>{"1", "2", "1", "2", "3", "4"}));
+
+    requests_.clear();
+    serve([](const Request& request, int) {
+        auto reply = small_page(request);
+        reply.damage = Damage::hang;
+        reply.at = 12;
+        return reply;
+    });
+    auto slow = pages;
+    slow.values["rate"] = "1/h";  // it is not its turn yet
+    slow.values["retries"] = "0";
+    EXPECT_EQ(read(slow), "source.timeout");
+    EXPECT_EQ(pages_of(requests_), (std::vector<std::string>{"1"}));
+}
+
+TEST_F(HttpRead, APageThatIsRefusedAheadIsAskedForAgain) {
+    serve([](const Request& request, int number) {
+        if (number != 2) {
+            return small_page(request);
+        }
+        Reply reply;
+        reply.status = 429;
+        reply.headers = {{"Retry-After", "0"}};
+        return reply;
+    });
+    read({{{"paging", "page"}, {"position", "page"}, {"first", "1"}}});
+    EXPECT_EQ(rows_, 9) << message_;
+    EXPECT_NE(log_.find("HTTP 429 for page 2"), std::string::npos) << log_;
+    EXPECT_EQ(pages_of(requests_), (std::vector<std::string>{"1", "2", "2", "3", "4"}));
+}
+
+TEST_F(HttpRead, WrongGuessesEnd) {
+    serve([](const Request& request, int) {  // always a row more than before: 5, 6, 7, …, 15
+        const int from = std::stoi(request.query.at("offset"));
+        int end = 0;
+        for (int rows = 5; end <= from; ++rows) {
+            end += rows;
+        }
+        std::string out;
+        for (int id = from; id < std::min(end, 110); ++id) {
+            out += fmt::format(R"({}{{"id":{},"s":"{}"}})", out.empty() ? "" : ",", id, std::string(60'000, 'x'));
+        }
+        return json("[" + out + "]");
+    });
+    read({{{"paging", "offset"}, {"page_rows", "1000"}, {"size", "limit"}, {"first", "0"}}});
+    EXPECT_EQ(rows_, 110) << message_;
+    listener_.reset();  // its threads may still see a request that nobody waits for
+    EXPECT_GE(requests_.size(), 11U + 2U);
+    EXPECT_LE(requests_.size(), 11U + 2U + 2U) << "pages, empty ones, wrong guesses";
+}
+
 }  // namespace
 }  // namespace headrace::source::http
