@@ -1,9 +1,10 @@
 // BullMQ in C++, npm bullmq and the floor (the same scripts, nothing around them), all in one run on the same Redis.
-//   node bench/bullmq/run.mjs [--jobs 50000] [--repeat 5] [--only drain,add,idle,wake,delay] [--build build/release]
+//   node bench/bullmq/run.mjs [--jobs 10000] [--repeat 15] [--only drain,add,idle,wake,delay] [--build build/release]
 //                             [--worker 'any --port {port} --queue {queue} --concurrency {concurrency}'] [--out FILE]
 // The client has core 0, Redis core 1. Workers are watched from outside: by Redis and /proc. Medians; jobs per second
 // between the first and the last `finishedOn`, the first tenth left out. A ratio is the median of the rounds' ratios, each between
-// neighbours in time: the speed of a shared host drifts by more than what is to be seen.
+// neighbours in time: the speed of a shared host drifts by more than what is to be seen. For the same reason there are many short
+// rounds and not a few long ones.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +20,7 @@ const require = createRequire(import.meta.url);
 const { Queue } = require('bullmq');
 const { Redis } = require('ioredis');
 const { values: options } = parseArgs({ options: {
-  jobs: { type: 'string', default: '50000' }, repeat: { type: 'string', default: '5' }, build: { type: 'string', default: 'build/release' },
+  jobs: { type: 'string', default: '10000' }, repeat: { type: 'string', default: '15' }, build: { type: 'string', default: 'build/release' },
   only: { type: 'string', default: 'drain,add,idle,wake,delay' }, concurrency: { type: 'string', default: '1,10,100' },
   sides: { type: 'string', default: 'floor,cpp,node' }, worker: { type: 'string' }, out: { type: 'string' },
 } });

@@ -219,7 +219,8 @@ net::HttpResponse Api::follow(net::HttpRequest request, std::optional<net::HttpR
 
 // nullopt: not now; wait() was called, and another try is due.
 std::optional<net::HttpResponse> Api::once(const Ask& ask, std::optional<net::HttpResponse> begun) {
-    if (!begun) {
+    const bool ahead = begun.has_value();
+    if (!ahead) {
         keep_pace();
     }
     const auto sent = request(ask);
@@ -229,6 +230,9 @@ std::optional<net::HttpResponse> Api::once(const Ask& ask, std::optional<net::Ht
     } catch (const Error& error) {
         if (!is_broken_exchange(error)) {
             throw in_source_words(error);
+        }
+        if (ahead) {
+            refused_ahead();
         }
         wait(in_source_words(error));
         return std::nullopt;
@@ -245,6 +249,9 @@ std::optional<net::HttpResponse> Api::once(const Ask& ask, std::optional<net::Ht
                 "{} came as {} and not as JSON: {}", ask.what, one_line(type, 60), beginning_of(*response, sent)
             )
         );
+    }
+    if (ahead) {
+        refused_ahead();
     }
     const Refusal refusal{response->status(), beginning_of(*response, sent)};
     const auto error = to_error(refusal, ask.what, good_pages_);
@@ -268,7 +275,14 @@ std::optional<net::HttpResponse> Api::once(const Ask& ask, std::optional<net::Ht
 }
 
 std::optional<net::HttpResponse> Api::begin(const Ask& ask) {
-    return pace_->reserve_now(config_.pace) ? std::optional(client_.begin(request(ask), context_.stop)) : std::nullopt;
+    const bool now = !one_at_a_time_ && pace_->reserve_now(config_.pace);
+    return now ? std::optional(client_.begin(request(ask), context_.stop)) : std::nullopt;
+}
+
+// Perhaps it was one request too many at a time.
+void Api::refused_ahead() {
+    one_at_a_time_ = true;
+    log("info", "a request that was sent ahead came to nothing: from here on one page at a time");
 }
 
 std::optional<net::HttpResponse> Api::open(const Ask& ask, std::optional<net::HttpResponse> begun) {

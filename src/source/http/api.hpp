@@ -34,7 +34,7 @@ public:
     // `begun`: the first try, which is under way.
     std::optional<net::HttpResponse> open(const Ask& ask, std::optional<net::HttpResponse> begun = std::nullopt);
     // Sends the request and does not wait, so that its page arrives while another one is read. nullopt: it would have
-    // to wait for its turn.
+    // to wait for its turn, or such a request was refused before.
     std::optional<net::HttpResponse> begin(const Ask& ask);
 
     // A page broke or was refused: waits before the next try of it. Throws `error` when there is no try left, and
@@ -59,6 +59,7 @@ private:
     std::optional<net::HttpResponse> once(const Ask& ask, std::optional<net::HttpResponse> begun);
     net::HttpResponse follow(net::HttpRequest request, std::optional<net::HttpResponse> begun);
     void keep_pace();
+    void refused_ahead();
     bool pause(std::chrono::milliseconds span);
 
     const Config& config_;
@@ -69,6 +70,7 @@ private:
     std::chrono::milliseconds waited_{0};
     int tries_ = 0;
     bool good_pages_ = false;
+    bool one_at_a_time_ = false;
     bool asked_again_after_401_ = false;
     int refused_ = 0;  // status that an optional request got
 };

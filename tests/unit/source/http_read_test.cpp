@@ -453,6 +453,7 @@ TEST_F(HttpRead, APageThatIsRefusedAheadIsAskedForAgain) {
     read({{{"paging", "page"}, {"position", "page"}, {"first", "1"}}});
     EXPECT_EQ(rows_, 9) << message_;
     EXPECT_NE(log_.find("HTTP 429 for page 2"), std::string::npos) << log_;
+    EXPECT_NE(log_.find("from here on one page at a time"), std::string::npos) << log_;
     EXPECT_EQ(pages_of(requests_), (std::vector<std::string>{"1", "2", "2", "3", "4"}));
 }
 
