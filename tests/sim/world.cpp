@@ -128,8 +128,8 @@ std::string World::name_of(const Process* process) const {
 }
 
 void World::lose(std::string_view what) {
-    say("fault", fmt::format("{} of {} is lost for", what, call_), name_of(current_->process));
-    current_->process->on_error(call_);
+    say("fault", fmt::format("{} of {} is lost for", what, current_->call), name_of(current_->process));
+    current_->process->on_error(current_->call);
     throw Error(ErrorKind::transient, "postgres.connect", "the link broke");
 }
 
@@ -151,7 +151,7 @@ void World::before(std::string_view call, std::string_view subject) {
     }
     let_others();
     check_alive();
-    call_ = call;
+    current_->call = call;
     if (trace_) {
         say(name_of(process), call, subject);
     }

@@ -97,6 +97,7 @@ private:
         Process* process = nullptr;
         std::int64_t wake = 0;
         const std::function<bool()>* ready = nullptr;
+        std::string_view call;  // the last one: others call while it waits
     };
 
     Thread* choose();
@@ -111,7 +112,6 @@ private:
     std::int64_t now_ = 1'000'000;
     std::vector<std::unique_ptr<Thread>> threads_;
     Thread* current_ = nullptr;
-    std::string_view call_;
     bool stopping_ = false;
     std::int64_t ticked_ = 0;
 };
