@@ -3,12 +3,12 @@
 //   node bench/etl/bigquery.mjs [--rows 1000000] [--node-rows 100000] [--repeat 3] [--memory 10000000] [--build build/release]
 //                               [--out docs/benchmarks.md]
 // The worker under test has core 0; Redis, Postgres and the simulator have core 1. For Postgres the simulator is on the worker's core,
-// so that Postgres has in every line what it has under psql. Medians; ratios are between medians.
+// so that Postgres has in every line what it has under psql. Medians; ratios are between neighbours in time.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Headrace, addressIn, lineOf, nodeRun, speedOf } from './headrace.mjs';
+import { Headrace, addressIn, lineOf, nodeRun, ratioOf } from './headrace.mjs';
 import { Servers } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
@@ -48,7 +48,7 @@ function copy(file) {
   headrace.psql('checkpoint');
   const start = process.hrtime.bigint();
   execFileSync('taskset', ['-c', '0', 'psql', servers.pgUrl, '-c', `\\copy floor from '${file}' (format binary)`], { stdio: 'ignore' });
-  return { seconds: Number(process.hrtime.bigint() - start) / 1e9 };
+  return { rows, seconds: Number(process.hrtime.bigint() - start) / 1e9 };
 }
 
 async function main() {
@@ -60,8 +60,10 @@ async function main() {
   headrace.psql(`\\copy bench_rows to '${file}' (format binary)`);
   headrace.psql('create table floor (like bench_rows including all)');
   for (let i = 0; i < repeat; i++) {
-    all.rest.push(await headrace.run(rows, source(rows, 'rest'), list));
-    all.storage.push(await headrace.run(rows, source(rows, 'storage'), list));
+    for (let pair = 0; pair < 3; pair++) {
+      all.rest.push(await headrace.run(rows, source(rows, 'rest'), list));
+      all.storage.push(await headrace.run(rows, source(rows, 'storage'), list));
+    }
     all.nodeList.push(await node('list', nodeRows));
     all.nodeBoth.push(await node('both', nodeRows));
     servers.pin('bigquery', 0);
@@ -77,7 +79,6 @@ async function main() {
       memory.push(`| ${title} | ${n.toLocaleString('en')} | ${(await headrace.run(n, source(n, read), ...sinks)).rss.toFixed(1)} |`);
     }
   }
-  const speed = (name, n = rows) => speedOf(all[name], n);
   const text = `
 ## BigQuery → Redis and Postgres
 
@@ -95,10 +96,10 @@ ${lineOf('floor: psql COPY BINARY from a file, with the key', all.copy, rows)}
 
 | ratio | value |
 | --- | --- |
-| REST → Redis: Headrace / Node | ${(speed('rest') / speed('nodeList', nodeRows)).toFixed(1)} |
-| Storage Read / REST | ${(speed('storage') / speed('rest')).toFixed(2)} |
-| Postgres and Redis: Headrace / Node | ${(speed('both') / speed('nodeBoth', nodeRows)).toFixed(1)} |
-| Postgres and Redis: Headrace / COPY alone | ${(speed('both') / speed('copy') * 100).toFixed(0)} % |
+| REST → Redis: Headrace / Node | ${ratioOf(all.rest.filter((_, i) => i % 3 === 2), all.nodeList).toFixed(1)} |
+| Storage Read / REST | ${ratioOf(all.storage, all.rest).toFixed(2)} |
+| Postgres and Redis: Headrace / Node | ${ratioOf(all.both, all.nodeBoth).toFixed(1)} |
+| Postgres and Redis: Headrace / COPY alone | ${(ratioOf(all.both, all.copy) * 100).toFixed(0)} % |
 ${memory.length ? `\n| peak RSS of Headrace | rows | MiB |\n| --- | --- | --- |\n${memory.join('\n')}\n` : ''}`;
   console.log(text);
   if (options.out) appendFileSync(options.out, text);

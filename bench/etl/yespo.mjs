@@ -1,15 +1,15 @@
 // Yespo → Redis: Headrace, a Node worker and the floor of the simulator, all in one run, on the same contacts (about 490 bytes each).
-//   node bench/etl/yespo.mjs [--rows 300000] [--repeat 3] [--page-rows 500] [--memory 100000,1000000] [--build build/release] [--out docs/benchmarks.md]
-// The worker under test has core 0; Redis, Postgres and the simulator have core 1. Medians; ratios are between medians.
+//   node bench/etl/yespo.mjs [--rows 1000000] [--repeat 5] [--page-rows 500] [--memory 100000,1000000] [--build build/release] [--out docs/benchmarks.md]
+// The worker under test has core 0; Redis, Postgres and the simulator have core 1. Medians; ratios are between neighbours in time.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Headrace, addressIn, lineOf, nodeRun, speedOf } from './headrace.mjs';
+import { Headrace, addressIn, lineOf, nodeRun, ratioOf } from './headrace.mjs';
 import { Servers } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
-  rows: { type: 'string', default: '300000' }, repeat: { type: 'string', default: '3' }, 'page-rows': { type: 'string', default: '500' },
+  rows: { type: 'string', default: '1000000' }, repeat: { type: 'string', default: '5' }, 'page-rows': { type: 'string', default: '500' },
   memory: { type: 'string', default: '100000,1000000' }, build: { type: 'string', default: 'build/release' }, out: { type: 'string' },
 } });
 const rows = Number(options.rows), repeat = Number(options.repeat), pageRows = Number(options['page-rows']);
@@ -37,7 +37,7 @@ function floor(url) {
   writeFileSync(file, text);
   const start = process.hrtime.bigint();
   execFileSync('taskset', ['-c', '0', 'curl', '-sS', '-K', file], { stdio: 'ignore' });
-  return { seconds: Number(process.hrtime.bigint() - start) / 1e9 };
+  return { rows, seconds: Number(process.hrtime.bigint() - start) / 1e9 };
 }
 
 const node = (url) => nodeRun(servers, 'node-yespo.mjs', { YESPO_URL: url, YESPO_KEY: key }, (n) => ({ group: n, pageRows, key: 'bench' }), rows);
@@ -48,13 +48,13 @@ async function main() {
   const url = await simulator();
   headrace.credential('yespo', key, '--kind', 'http', '-s', `url=${url}`, '--host', new URL(url).host);
   const all = { headrace: [], node: [], floor: [] };
+  floor(url); // now the simulator has the texts
   for (let i = 0; i < repeat; i++) {
     all.floor.push(floor(url));
     all.headrace.push(await headraceRun(rows));
     all.node.push(await node(url));
     console.error(`yespo: round ${i + 1} of ${repeat}`);
   }
-  const speed = (name) => speedOf(all[name], rows);
   const line = (title, name) => lineOf(title, all[name], rows);
   const memory = [];
   for (const n of sizes) memory.push(`| ${n.toLocaleString('en')} contacts | ${(await headraceRun(n)).rss.toFixed(1)} |`);
@@ -73,8 +73,8 @@ ${line('floor: curl of the pages to /dev/null', 'floor')}
 
 | ratio | value |
 | --- | --- |
-| Headrace / Node | ${(speed('headrace') / speed('node')).toFixed(2)} |
-| Headrace / floor | ${(speed('headrace') / speed('floor') * 100).toFixed(0)} % |
+| Headrace / Node | ${ratioOf(all.headrace, all.node).toFixed(2)} |
+| Headrace / floor | ${(ratioOf(all.headrace, all.floor) * 100).toFixed(0)} % |
 ${memory.length ? `\n| peak RSS of Headrace | MiB |\n| --- | --- |\n${memory.join('\n')}\n` : ''}`;
   console.log(text);
   if (options.out) appendFileSync(options.out, text);

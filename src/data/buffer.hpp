@@ -15,6 +15,14 @@ namespace headrace::data {
 // 16 bytes behind the capacity may be read and written (block-wise copies run over the end); their values mean nothing.
 inline constexpr std::size_t buffer_padding = 16;
 
+// Copies whole blocks of 16: reads and writes up to 15 bytes too far (both sides have the padding).
+inline char* copy_padded(char* to, const char* from, std::size_t size) {
+    for (std::size_t done = 0; done < size; done += buffer_padding) {
+        std::memcpy(to + done, from + done, buffer_padding);
+    }
+    return to + size;
+}
+
 template <class T>
 class Buffer {
 public:

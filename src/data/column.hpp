@@ -68,6 +68,19 @@ public:
         ++size_;
     }
 
+    // The same, quicker for short ones, of a text behind which `buffer_padding` bytes may be read.
+    void add_padded_text(std::string_view value) {
+        constexpr std::size_t most_short = 128;
+        if (value.size() > most_short) {
+            add_text(value);
+            return;
+        }
+        check_text_size(value.size());
+        copy_padded(var_.extend(value.size()), value.data(), value.size());
+        ends_.push_back(static_cast<std::uint32_t>(var_.size()));
+        ++size_;
+    }
+
     // --- appending many (decoders) ---
     // Fixed kinds: `count` slots to be filled by the caller.
     std::int64_t* extend_fixed(std::size_t count) {

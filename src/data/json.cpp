@@ -44,14 +44,6 @@ private:
     char* limit_;
 };
 
-// Copies whole blocks of 16: reads and writes up to 15 bytes too far (both sides have the padding).
-char* copy_padded(char* at, const char* text, std::size_t size) {
-    for (std::size_t done = 0; done < size; done += 16) {
-        std::memcpy(at + done, text + done, 16);
-    }
-    return at + size;
-}
-
 char* copy(char* at, std::string_view text) {
     if (!text.empty()) {
         std::memcpy(at, text.data(), text.size());

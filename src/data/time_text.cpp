@@ -24,18 +24,23 @@ std::uint64_t rest_of(std::int64_t value, std::int64_t quotient, std::uint64_t d
     return static_cast<std::uint64_t>(value) - static_cast<std::uint64_t>(quotient) * divisor;
 }
 
-// Proleptic Gregorian calendar, counted in eras of 400 years from 0000-03-01 (so that the leap day ends a year).
+// Proleptic Gregorian calendar, counted in eras of 400 years from 0000-03-01 (so that the leap day ends a year). Within
+// an era as in Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms" (2022):
+// one multiplication instead of each chain of divisions.
 Civil civil_from_days(std::int64_t days) {
     const std::int64_t shifted =
         days < INT64_MAX - 719'468 ? days + 719'468 : days;  // the end of int64 has no calendar
     const std::int64_t era = floor_div(shifted, 146'097);
-    const auto of_era = static_cast<unsigned>(rest_of(shifted, era, 146'097));
-    const unsigned year_of_era = (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
-    const unsigned of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    const unsigned shifted_month = (5 * of_year + 2) / 153;
-    const unsigned day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    const unsigned month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
-    return {static_cast<std::int64_t>(year_of_era) + era * 400 + (month <= 2 ? 1 : 0), month, day};
+    const auto quarters = 4 * static_cast<unsigned>(rest_of(shifted, era, 146'097)) + 3;
+    const unsigned century = quarters / 146'097;
+    const std::uint64_t years = std::uint64_t{2'939'745} * (quarters % 146'097 | 3);  // of the century, × 2^32
+    const unsigned of_year = static_cast<std::uint32_t>(years) / 2'939'745 / 4;
+    const unsigned months = 2141 * of_year + 197'913;  // × 2^16; March is 3, February 14
+    const bool next_year = of_year >= 306;
+    return {
+        era * 400 + 100 * century + static_cast<std::int64_t>(years >> 32) + (next_year ? 1 : 0),
+        (months >> 16) - (next_year ? 12 : 0),
+        (months & 0xffff) / 2141 + 1};
 }
 
 std::int64_t days_from_civil(std::int64_t year, unsigned month, unsigned day) {

@@ -111,7 +111,7 @@ bool PageReader::descend(Scan& scan, std::size_t step) {
             return false;
         }
         std::string space;
-        const auto key = scalar_text({name, static_cast<std::size_t>(scan.at - name)}, space);
+        const auto key = scalar_text({{name, static_cast<std::size_t>(scan.at - name)}, escaped}, space);
         if (!(scan.space() && scan.sign(':') && scan.space())) {
             return false;
         }

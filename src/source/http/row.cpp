@@ -62,8 +62,9 @@ std::size_t RowDecoder::child(std::size_t node, const Step& step) {
 }
 
 const char* RowDecoder::scan(const char* begin, const char* end) {
-    std::fill(values_.begin(), values_.end(), std::string_view());
+    std::fill(values_.begin(), values_.end(), Token());
     chosen_.clear();
+    found_.clear();
     ++row_;
     Scan scan(begin, end);
     if (!take(scan, 0, 0)) {
@@ -95,8 +96,9 @@ bool RowDecoder::take(Scan& scan, std::size_t node, int level) {
     const char* begin = scan.at;
     auto& at = nodes_[node];
     bool good = false;
+    Token token;
     if (at.plain()) {
-        good = scan.value(level);
+        good = scan.value(token, level);
     } else if (*begin == '{') {
         if (!at.members.empty() && !at.selects) {
             good = take_object(scan, node, level);
@@ -118,8 +120,9 @@ bool RowDecoder::take(Scan& scan, std::size_t node, int level) {
         }
     }
     if (good) {
+        token.text = {begin, static_cast<std::size_t>(scan.at - begin)};
         for (const auto column : nodes_[node].columns) {
-            values_[column] = {begin, static_cast<std::size_t>(scan.at - begin)};
+            values_[column] = token;
         }
     }
     return good;
@@ -250,10 +253,11 @@ bool RowDecoder::take_element(Scan& scan, std::size_t node, std::size_t index, i
     return scan.value(level);
 }
 
-// Goes over the element once to see which selections it is, and again for those.
+// Goes over the element to see which selections it is; again for those whose values lie deeper than its members.
 bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int level) {
     const char* begin = scan.at;
     const auto mine = chosen_.size();
+    const auto first_found = found_.size();
     for (const auto& element : nodes_[node].elements) {
         if (element.index == index) {
             chosen_.push_back(element.node);
@@ -266,8 +270,8 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
     if (!scan.space()) {
         return false;
     }
+    bool escaped = false;  // one of the names
     while (scan.peek() != '}') {
-        bool escaped = false;
         const char* name = scan.at + 1;
         if (!scan.text(escaped)) {
             return false;
@@ -276,11 +280,11 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
         if (!(scan.space() && scan.sign(':') && scan.space())) {
             return false;
         }
-        const char* value = scan.at;
-        if (!scan.value(level + 1)) {
+        Token token;
+        if (!scan.value(token, level + 1)) {
             return false;
         }
-        const std::string_view token(value, static_cast<std::size_t>(scan.at - value));
+        found_.push_back({key, token});
         for (std::size_t i = 0; i < nodes_[node].elements.size(); ++i) {
             auto& element = nodes_[node].elements[i];
             if (element.found_in != row_ && element.key == key && scalar_text(token, scratch_) == element.value) {
@@ -298,18 +302,38 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
     const char* behind = scan.at + 1;
     for (auto i = mine; i < chosen_.size(); ++i) {
         scan.at = begin;
-        if (!take(scan, chosen_[i], level)) {
+        if ((escaped || !take_found(chosen_[i], first_found)) && !take(scan, chosen_[i], level)) {
             return false;
         }
     }
     chosen_.resize(mine);
+    found_.resize(first_found);
     scan.at = behind;
     return true;
 }
 
+// The members of an element that was gone over. False: not all of them are plain values.
+bool RowDecoder::take_found(std::size_t node, std::size_t from) {
+    const auto& members = nodes_[node].members;
+    if (members.empty() || !nodes_[node].columns.empty() || !nodes_[node].elements.empty() ||
+        !std::all_of(members.begin(), members.end(), [&](const auto& one) { return nodes_[one.node].plain(); })) {
+        return false;
+    }
+    for (auto i = from; i < found_.size(); ++i) {
+        for (const auto& member : members) {
+            if (member.name == found_[i].name) {
+                for (const auto column : nodes_[member.node].columns) {
+                    values_[column] = found_[i].value;
+                }
+            }
+        }
+    }
+    return true;
+}
+
 std::int64_t RowDecoder::key() const {
-    const auto token = values_[*key_];
-    const bool scalar = !token.empty() && token != "null" && token.front() != '{' && token.front() != '[';
+    const auto& token = values_[*key_];
+    const bool scalar = !token.text.empty() && !token.is_null() && !token.is_nested();
     const auto value = scalar ? integer_of(token, scratch_) : std::nullopt;
     if (!value) {
         bad_row(
@@ -317,7 +341,7 @@ std::int64_t RowDecoder::key() const {
             fmt::format(
                 "`{}` tells rows apart and must be an integer, found {}",
                 columns_[*key_].field.name,
-                token.empty() ? "nothing" : fmt::format("`{}`", excerpt(token))
+                token.text.empty() ? "nothing" : fmt::format("`{}`", excerpt(token.text))
             )
         );
     }
@@ -325,23 +349,23 @@ std::int64_t RowDecoder::key() const {
 }
 
 void RowDecoder::append_value(std::size_t column, data::Column& to) const {
-    const auto token = values_[column];
+    const auto& token = values_[column];
     const auto& plan = columns_[column];
-    if (token.empty() || token == "null") {
+    if (token.text.empty() || token.is_null()) {
         if (!plan.field.nullable) {
             bad_row(number, fmt::format("column `{}` must not be null", plan.field.name));
         }
         to.add_null();
         return;
     }
-    const bool lone = plan.form == Form::list && token.front() != '[';
+    const bool lone = plan.form == Form::list && token.text.front() != '[';
     if ((lone && !single_as_list_) || !http::append_value(plan, token, to, scratch_)) {
         bad_row(
             number,
             fmt::format(
                 "column `{}`: `{}` is no {}",
                 plan.field.name,
-                excerpt(token),
+                excerpt(token.text),
                 lone ? "list" : data::type_text(plan.field)
             )
         );

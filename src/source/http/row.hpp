@@ -55,6 +55,11 @@ private:
         std::size_t follower = 0;  // which one came after it last
     };
 
+    struct NamedToken {
+        std::string_view name;
+        Token value;
+    };
+
     struct Node {
         std::vector<Member> members;
         std::vector<Element> elements;
@@ -71,6 +76,7 @@ private:
     bool take_list(Scan& scan, std::size_t node, int level);
     bool take_element(Scan& scan, std::size_t node, std::size_t index, int level);
     bool select(Scan& scan, std::size_t node, std::size_t index, int level);
+    bool take_found(std::size_t node, std::size_t from);
     const Member* expected_member(Scan& scan, std::size_t node);
     const Member* member(std::size_t node, std::string_view name, bool escaped);
     [[noreturn]] void refuse(const Scan& scan, const char* begin) const;
@@ -81,10 +87,11 @@ private:
     bool single_as_list_;
     std::optional<std::size_t> key_;
     std::vector<Node> nodes_;
-    std::vector<std::string_view> values_;  // of this row, by column; empty: it did not come
+    std::vector<Token> values_;  // of this row, by column; empty: it did not come
     std::string_view text_;
     std::uint64_t row_ = 0;
     std::vector<std::size_t> chosen_;  // by the lists that are being gone through, a stack
+    std::vector<NamedToken> found_;    // members of what they are chosen from, a stack
     mutable std::string scratch_;
 };
 

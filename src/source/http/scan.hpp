@@ -17,6 +17,16 @@ namespace headrace::source::http {
 inline constexpr std::size_t scan_padding = 32;  // bytes behind the end that may be read; the first of them is 0
 inline constexpr int most_levels = 100;          // of nesting
 
+// The text of one value.
+struct Token {
+    std::string_view text;  // empty: there is none
+    bool escaped = false;   // a string with a backslash in it
+
+    bool is_null() const { return text.front() == 'n'; }  // nothing else begins like that
+
+    bool is_nested() const { return text.front() == '{' || text.front() == '['; }
+};
+
 class Scan {
 public:
     enum class State { good, more, bad, deep };  // more: the text ends within the value
@@ -30,6 +40,14 @@ public:
     bool space() { return *at > ' ' || blanks(); }  // over blanks; at the end of the text: more
 
     bool value(int level = 0);  // any value
+
+    bool value(Token& token, int level = 0) {
+        const char* begin = at;
+        token.escaped = false;
+        const bool good = *at == '"' ? text(token.escaped) : value(level);
+        token.text = {begin, static_cast<std::size_t>(at - begin)};
+        return good;
+    }
 
     // A string, from its quote on; `escaped` is only set to true.
     bool text(bool& escaped) {

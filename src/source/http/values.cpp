@@ -113,10 +113,6 @@ bool add_decimal(const data::Field& field, std::string_view text, data::Column& 
     return true;
 }
 
-bool is_nested(std::string_view token) {
-    return token.front() == '{' || token.front() == '[';
-}
-
 bool add_timestamp(const ColumnPlan& plan, std::string_view text, data::Column& column) {
     return add_fixed(
         column,
@@ -157,33 +153,33 @@ void unescape(std::string_view inside, std::string& out) {
     }
 }
 
-std::string_view scalar_text(std::string_view token, std::string& scratch) {
-    if (token.front() != '"') {
-        return token;
+std::string_view scalar_text(const Token& token, std::string& scratch) {
+    if (token.text.front() != '"') {
+        return token.text;
     }
-    token = token.substr(1, token.size() - 2);
-    if (std::memchr(token.data(), '\\', token.size()) == nullptr) {
-        return token;
+    const auto inside = token.text.substr(1, token.text.size() - 2);
+    if (!token.escaped) {
+        return inside;
     }
-    unescape(token, scratch);
+    unescape(inside, scratch);
     return scratch;
 }
 
-std::optional<std::int64_t> integer_of(std::string_view token, std::string& scratch) {
+std::optional<std::int64_t> integer_of(const Token& token, std::string& scratch) {
     return parse_int(scalar_text(token, scratch));
 }
 
-bool append_value(const ColumnPlan& plan, std::string_view token, data::Column& column, std::string& scratch) {
+bool append_value(const ColumnPlan& plan, const Token& token, data::Column& column, std::string& scratch) {
     const auto kind = plan.field.kind;
     if (kind == Kind::json) {
-        if (plan.form == Form::list && token.front() != '[') {
-            scratch.assign(1, '[').append(token).append(1, ']');
-            token = scratch;
+        if (plan.form == Form::list && token.text.front() != '[') {
+            column.add_text(scratch.assign(1, '[').append(token.text).append(1, ']'));
+        } else {
+            column.add_padded_text(token.text);
         }
-        column.add_text(token);
         return true;
     }
-    if (is_nested(token)) {
+    if (token.is_nested()) {
         return false;
     }
     const auto text = scalar_text(token, scratch);
@@ -212,7 +208,11 @@ bool append_value(const ColumnPlan& plan, std::string_view token, data::Column& 
         case Kind::bytes:
             return add_bytes(text, column);
         default:
-            column.add_text(text);
+            if (token.escaped) {  // `text` is in scratch
+                column.add_text(text);
+            } else {
+                column.add_padded_text(text);
+            }
             return true;
     }
 }

@@ -177,6 +177,22 @@ TEST(HttpRows, WaysToAValue) {
     );
 }
 
+TEST(HttpRows, WhatIsTakenFromAChosenElement) {
+    HttpReading reading{columns({{"x", "string /list/[k=1]/x"}, {"deep", "string /other/[k=1]/a/b"}})};
+    const auto x_of = [&](const std::string& element) { return reading.read(R"([{"list":[)" + element + "]}]"); };
+    const auto long_text = std::string(300, 'l');
+    EXPECT_EQ(x_of(R"({"x":"before","k":1})"), R"({"x":"before","deep":null})");
+    EXPECT_EQ(x_of(R"({"k":1,"x":"first","x":"last"})"), R"({"x":"last","deep":null})");
+    EXPECT_EQ(x_of(R"({"k":1,"\u0078":"a name in escapes"})"), R"({"x":"a name in escapes","deep":null})");
+    EXPECT_EQ(x_of(R"({"k":1,"x":"\u0078\"\n"})"), R"({"x":"x\"\n","deep":null})");
+    EXPECT_EQ(x_of(R"({"k":1,"x":")" + long_text + "\"}"), R"({"x":")" + long_text + R"(","deep":null})");
+    EXPECT_EQ(x_of(R"({"k":1,"x":null})"), R"({"x":null,"deep":null})");
+    EXPECT_EQ(
+        reading.read(R"([{"list":[{"k":1,"x":"a"}],"other":[{"a":{"b":"no"}},{"a":{"b":"yes"},"k":1}]},{"list":[]}])"),
+        R"({"x":"a","deep":"yes"},{"x":null,"deep":null})"
+    );
+}
+
 TEST(HttpRows, ALoneElementIsAListWhereThatWasAsked) {
     const auto declared = columns({{"mail", "string /channels/[type=email]/value"}, {"all", "list /channels"}});
     const std::string body = R"({"channels":{"type":"email","value":"a"}})";
