@@ -26,15 +26,21 @@ constexpr std::size_t look_every = 64 * 1024;  // bytes of rows between two look
 
 bool is_utf8(std::string_view text) {
     constexpr std::uint64_t high = 0x8080808080808080;
-    std::size_t i = 0;
+    const auto word = [&](std::size_t at) {
+        std::uint64_t out = 0;
+        std::memcpy(&out, text.data() + at, sizeof out);
+        return out;
+    };
     std::uint64_t seen = 0;
-    for (; i + 8 <= text.size(); i += 8) {
-        std::uint64_t word;
-        std::memcpy(&word, text.data() + i, sizeof word);
-        seen |= word;
-    }
-    for (; i < text.size(); ++i) {
-        seen |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(text[i]));
+    if (text.size() >= 8) {
+        for (std::size_t i = 0; i + 8 < text.size(); i += 8) {
+            seen |= word(i);
+        }
+        seen |= word(text.size() - 8);
+    } else {
+        for (const char c : text) {
+            seen |= static_cast<std::uint8_t>(c);
+        }
     }
     return (seen & high) == 0 || simdjson::validate_utf8(text.data(), text.size());
 }
@@ -73,7 +79,7 @@ std::string_view checked_text(const Type& type, std::string_view text) {
 }
 
 struct Digits {
-    char space[decimal_text_max];
+    char space[decimal_text_max + data::buffer_padding];
     std::string_view text;
 };
 
@@ -236,6 +242,15 @@ void write_value(const AvroType& type, AvroReader& in, Buffer<char>& out) {
     }
 }
 
+// What was just read.
+void add_text(std::string_view text, const AvroReader& in, data::Column& column) {
+    if (in.left() >= data::buffer_padding) {
+        column.add_padded_text(text);
+    } else {
+        column.add_text(text);
+    }
+}
+
 void add_null(const AvroType& type, data::Column& column) {
     if (type.form == Form::array) {
         column.add_text("[]");
@@ -266,15 +281,15 @@ void add_value(const AvroType& type, AvroReader& in, data::Column& column, Buffe
             column.add_boolean(in.boolean());
             break;
         case Form::text:
-            column.add_text(checked_text(type.type, in.bytes()));
+            add_text(checked_text(type.type, in.bytes()), in, column);
             break;
         case Form::bytes:
-            column.add_text(in.bytes());
+            add_text(in.bytes(), in, column);
             break;
         case Form::decimal: {
             Digits digits;
             read_decimal_text(type, in, digits);
-            column.add_text(digits.text);
+            column.add_padded_text(digits.text);
             break;
         }
         case Form::range:
