@@ -15,6 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { median, quietRounds } from '../rounds.mjs';
 
 const require = createRequire(import.meta.url);
 const { Queue } = require('bullmq');
@@ -28,7 +29,6 @@ const bench = (name) => resolve(options.build, `bench/bullmq/bullmq_${name}`);
 const jobs = Number(options.jobs), repeat = Number(options.repeat);
 const here = dirname(fileURLToPath(import.meta.url));
 const data = { userId: 12345, kind: 'extract', path: 's3://bucket/some/object/key.json', n: 42 };
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const sides = options.sides.split(',');
 
 class Server {
@@ -208,23 +208,8 @@ async function delay(side) {
   }
 }
 
-// Share of the CPU time that the host gave to others since `before`.
-function cpuTime() {
-  const times = readFileSync('/proc/stat', 'utf8').split('\n')[0].split(/\s+/).slice(1, 9).map(Number);
-  return { all: times.reduce((sum, one) => sum + one, 0), stolen: times[7] };
-}
-const stolenSince = (before) => { const now = cpuTime(); return (now.stolen - before.stolen) / (now.all - before.all); };
-
-// Rounds go through all sides, so that whatever else the machine does hits all of them. Of at most three times as many those count
-// that the host disturbed least.
 async function rounds(times, names, measure) {
-  const done = [];
-  while (done.filter((round) => round.stolen < 0.02).length < times && done.length < 3 * times) {
-    const round = {}, before = cpuTime();
-    for (const name of names) round[name] = await measure(name);
-    done.push({ round, stolen: stolenSince(before) });
-  }
-  const kept = done.sort((x, y) => x.stolen - y.stolen).slice(0, times).map(({ round }) => round);
+  const kept = await quietRounds(times, names, measure);
   const all = Object.fromEntries(names.map((name) => [name, kept.map((round) => round[name])]));
   const medians = (name) => Object.fromEntries(Object.keys(all[name][0]).map((key) => [key, median(all[name].map((r) => r[key]))]));
   const out = Object.fromEntries(names.map((name) => [name, medians(name)]));

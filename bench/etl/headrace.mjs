@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
+import { median } from '../rounds.mjs';
 import { cpuOf, status } from './servers.mjs';
 
 export class Headrace {
@@ -90,10 +91,10 @@ export async function addressIn(file) {
   throw new Error(`nothing wrote ${file}`);
 }
 
-// Lines of a table: medians (slowest..fastest) of rounds, each { seconds, cpu?, rss? } for `rows`.
-export const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 // How many times as fast, of two lists of rounds: the median of what neighbours in time show. A shared host drifts by more.
 export const ratioOf = (fast, slow) => median(fast.map((f, i) => (f.rows / f.seconds) / (slow[i].rows / slow[i].seconds)));
+
+// Lines of a table: medians (slowest..fastest) of rounds, each { seconds, cpu?, rss? } for `rows`.
 export const speedOf = (rounds, rows) => rows / median(rounds.map((r) => r.seconds));
 export function lineOf(title, rounds, rows) {
   const seconds = rounds.map((r) => r.seconds), k = (s) => `${Math.round(rows / s / 1000)}k`;

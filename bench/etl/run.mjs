@@ -13,7 +13,8 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Headrace, lineOf, median, nodeRun, speedOf } from './headrace.mjs';
+import { median } from '../rounds.mjs';
+import { Headrace, lineOf, nodeRun, speedOf } from './headrace.mjs';
 import { Servers, status } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {

@@ -32,7 +32,9 @@ HttpResponse HttpClient::start(const HttpRequest& request, const StopToken& stop
 }
 
 HttpResponse HttpClient::begin(const HttpRequest& request, const StopToken& stop) {
-    return HttpResponse(std::make_unique<HttpResponse::Transfer>(*state_, request, stop));
+    HttpResponse response(std::make_unique<HttpResponse::Transfer>(*state_, request, stop));
+    state_->perform();  // over a connection that is there the request is on its way now
+    return response;
 }
 
 HttpReply HttpClient::fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body) {

@@ -40,8 +40,11 @@ const char* code_of(CURLcode code) {
 
 }  // namespace
 
-void HttpClient::State::collect_finished() {
+void HttpClient::State::perform() {
     int left = 0;
+    if (const auto code = curl_multi_perform(multi.get(), &left); code != CURLM_OK) {
+        throw Error(ErrorKind::bug, "internal.bug", std::string("curl: ") + curl_multi_strerror(code));
+    }
     while (const auto* message = curl_multi_info_read(multi.get(), &left)) {
         if (message->msg != CURLMSG_DONE) {
             continue;
@@ -178,12 +181,12 @@ std::string_view HttpResponse::Transfer::next_piece() {
 }
 
 std::string_view HttpResponse::Transfer::next_plain_piece() {
-    if (std::exchange(lent, false)) {
-        filled = 0;
+    if (lent == filled) {
+        lent = filled = 0;
     }
     // The peer's silence counts from here: while the caller was busy, nobody listened.
     last_activity = Deadline::Clock::now();
-    while (filled == 0) {
+    while (lent == filled) {
         if (done) {
             demand_proof();
             return {};
@@ -193,8 +196,8 @@ std::string_view HttpResponse::Transfer::next_plain_piece() {
     if (stop.stop_requested()) {
         drive();  // throws
     }
-    lent = true;
-    return {buffer.get(), filled};
+    const auto from = std::exchange(lent, filled);
+    return {buffer.get() + from, filled - from};
 }
 
 std::string_view HttpResponse::Transfer::next_inflated_piece() {
@@ -228,12 +231,7 @@ void HttpResponse::Transfer::drive() {
         curl_easy_pause(easy.get(), CURLPAUSE_CONT);  // delivers what curl kept
     }
     if (filled == before) {
-        int running = 0;
-        const auto code = curl_multi_perform(client.multi.get(), &running);
-        if (code != CURLM_OK) {
-            throw Error(ErrorKind::bug, "internal.bug", std::string("curl: ") + curl_multi_strerror(code));
-        }
-        client.collect_finished();
+        client.perform();
     }
     if (failure) {
         std::rethrow_exception(failure);

@@ -26,7 +26,7 @@ struct HttpClient::State {
     HttpClientOptions options;
     std::unique_ptr<CURLM, decltype(&curl_multi_cleanup)> multi{nullptr, &curl_multi_cleanup};
 
-    void collect_finished();  // marks the transfers that curl reports as done
+    void perform();  // lets curl work once on all transfers, and marks those that are done
 };
 
 struct HttpResponse::Transfer {
@@ -81,7 +81,7 @@ struct HttpResponse::Transfer {
     std::size_t capacity;
     std::unique_ptr<char[]> buffer;  // received, filled from the front
     std::size_t filled = 0;
-    bool lent = false;  // the buffer was handed out: empty it at the next call
+    std::size_t lent = 0;  // of these, handed out
     bool paused = false;
     std::uint64_t wire_bytes = 0;
     std::string_view rest;  // of a piece that read() took only in part

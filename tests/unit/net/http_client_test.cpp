@@ -57,6 +57,50 @@ TEST_F(HttpClientBody, HeadComesBeforeTheBody) {
     EXPECT_EQ(response.wire_bytes(), 5u);
 }
 
+TEST_F(HttpClientBody, WhatIsBegunIsSentAtOnce) {
+    std::promise<std::string> second;
+    const OneShotServer server([&](int fd) {
+        test::read_until(fd, "\r\n\r\n");
+        test::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst");
+        second.set_value(test::read_until(fd, "\r\n\r\n"));
+        test::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext");
+    });
+    HttpClient client;
+    auto first = client.start(get(server.url("/first")), never_stop);
+    EXPECT_EQ(first.read_chunk(), "first");
+    auto next = client.begin(get(server.url("/next")), never_stop);
+    auto seen = second.get_future();
+    ASSERT_EQ(seen.wait_for(10s), std::future_status::ready) << "it waits for somebody to read";
+    EXPECT_TRUE(seen.get().starts_with("GET /next "));
+    EXPECT_EQ(first.read_chunk(), "");
+    next.await_head();
+    EXPECT_EQ(next.read_all(100), "next");
+}
+
+TEST_F(HttpClientBody, APieceStaysWhileAnotherAnswerIsRead) {
+    std::promise<void> first_read;
+    std::promise<void> all_sent;
+    const OneShotServer two_parts([&](int fd) {
+        test::read_until(fd, "\r\n\r\n");
+        test::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nfirst");
+        first_read.get_future().wait();
+        test::send_text(fd, "second");
+        all_sent.set_value();
+    });
+    const OneShotServer other([](int fd) {
+        test::read_until(fd, "\r\n\r\n");
+        test::send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
+    });
+    HttpClient client;
+    auto response = client.start(get(two_parts.url()), never_stop);
+    const auto piece = response.read_chunk();
+    first_read.set_value();
+    all_sent.get_future().wait();
+    EXPECT_EQ(client.fetch(get(other.url()), never_stop).body, "other");
+    EXPECT_EQ(piece, "first");
+    EXPECT_EQ(response.read_all(100), "second");
+}
+
 TEST_F(HttpClientBody, WholeBodies) {
     EXPECT_EQ(reply_for(with_length("", "hello")).body, "hello");
     EXPECT_EQ(
