@@ -83,8 +83,9 @@ async function main() {
   const text = `
 ## BigQuery → Redis and Postgres
 
-${rows.toLocaleString('en')} rows of 8 mixed columns (Node: ${nodeRows.toLocaleString('en')}) from the simulator; medians (slowest..fastest) of ${repeat}
-rounds, those of up to three times as many in which the host gave least CPU time to others. Headrace: the whole run as its history shows it. Redis: a list of 1000-row chunks; Postgres and Redis: a replaced table with its key, and one hash, decided together.
+${rows.toLocaleString('en')} rows of 8 mixed columns (Node: ${nodeRows.toLocaleString('en')}) from the simulator; medians (slowest..fastest) of ${repeat} rounds, those of up to three
+times as many in which the host gave least CPU time to others. Headrace: the whole run as its history shows it. Redis: a list of 1000-row
+chunks; Postgres and Redis: a replaced table with its key, and one hash, decided together.
 
 | | rows/s | CPU-s per million rows | peak RSS MiB |
 | --- | --- | --- | --- |

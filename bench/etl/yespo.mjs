@@ -60,9 +60,8 @@ async function main() {
 ## Yespo → Redis
 
 ${rows.toLocaleString('en')} contacts of about 490 bytes (Node: ${nodeRows.toLocaleString('en')}) from the simulator, pages of ${pageRows}, list of 1000-row chunks; medians (slowest..fastest) of ${repeat}
-rounds, those of up to three times as many in which the host gave least CPU time to others.
-Headrace: the whole run as its history shows it, 17 columns, with the proof of the end. Node: pages parsed, ids checked, contacts written as they
-came; nothing is mapped or proven.
+rounds, those of up to three times as many in which the host gave least CPU time to others. Headrace: the whole run as its history shows
+it, 17 columns, with the proof of the end. Node: pages parsed, ids checked, contacts written as they came; nothing is mapped or proven.
 
 | | contacts/s | CPU-s per million | peak RSS MiB |
 | --- | --- | --- | --- |
