@@ -13,6 +13,7 @@ namespace headrace::source::http {
 namespace {
 
 constexpr std::size_t most_shown = 40;
+constexpr std::size_t most_found = 256;  // an element may have millions of members
 
 std::string excerpt(std::string_view text) {
     return text.size() > most_shown ? fmt::format("{} …", text.substr(0, most_shown)) : std::string(text);
@@ -270,8 +271,9 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
     if (!scan.space()) {
         return false;
     }
-    bool escaped = false;  // one of the names
+    bool gathered = true;  // all of its members, with names that need no decoding
     while (scan.peek() != '}') {
+        bool escaped = false;
         const char* name = scan.at + 1;
         if (!scan.text(escaped)) {
             return false;
@@ -284,7 +286,10 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
         if (!scan.value(token, level + 1)) {
             return false;
         }
-        found_.push_back({key, token});
+        gathered = gathered && !escaped && found_.size() < most_found;
+        if (gathered) {
+            found_.push_back({key, token});
+        }
         for (std::size_t i = 0; i < nodes_[node].elements.size(); ++i) {
             auto& element = nodes_[node].elements[i];
             if (element.found_in != row_ && element.key == key && scalar_text(token, scratch_) == element.value) {
@@ -302,7 +307,7 @@ bool RowDecoder::select(Scan& scan, std::size_t node, std::size_t index, int lev
     const char* behind = scan.at + 1;
     for (auto i = mine; i < chosen_.size(); ++i) {
         scan.at = begin;
-        if ((escaped || !take_found(chosen_[i], first_found)) && !take(scan, chosen_[i], level)) {
+        if (!(gathered && take_found(chosen_[i], first_found)) && !take(scan, chosen_[i], level)) {
             return false;
         }
     }

@@ -187,6 +187,11 @@ TEST(HttpRows, WhatIsTakenFromAChosenElement) {
     EXPECT_EQ(x_of(R"({"k":1,"x":"\u0078\"\n"})"), R"({"x":"x\"\n","deep":null})");
     EXPECT_EQ(x_of(R"({"k":1,"x":")" + long_text + "\"}"), R"({"x":")" + long_text + R"(","deep":null})");
     EXPECT_EQ(x_of(R"({"k":1,"x":null})"), R"({"x":null,"deep":null})");
+    std::string many = R"({"k":1)";
+    for (int i = 0; i < 1000; ++i) {
+        many += ",\"m" + std::to_string(i) + "\":0";
+    }
+    EXPECT_EQ(x_of(many + R"(,"x":"behind many"})"), R"({"x":"behind many","deep":null})");
     EXPECT_EQ(
         reading.read(R"([{"list":[{"k":1,"x":"a"}],"other":[{"a":{"b":"no"}},{"a":{"b":"yes"},"k":1}]},{"list":[]}])"),
         R"({"x":"a","deep":"yes"},{"x":null,"deep":null})"
