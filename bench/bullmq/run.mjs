@@ -15,7 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { median, quietRounds } from '../rounds.mjs';
+import { median, quietRounds, ratioOf } from '../rounds.mjs';
 
 const require = createRequire(import.meta.url);
 const { Queue } = require('bullmq');
@@ -213,7 +213,7 @@ async function rounds(times, names, measure) {
   const all = Object.fromEntries(names.map((name) => [name, kept.map((round) => round[name])]));
   const medians = (name) => Object.fromEntries(Object.keys(all[name][0]).map((key) => [key, median(all[name].map((r) => r[key]))]));
   const out = Object.fromEntries(names.map((name) => [name, medians(name)]));
-  out.ratio = (side, to) => (side === 'cpp' && all[to] && all.cpp ? fixed(median(all.cpp.map((r, i) => r.speed / all[to][i].speed)), 2) : '');
+  out.ratio = (side, to) => (side === 'cpp' && all[to] && all.cpp ? fixed(ratioOf((r) => r.speed, all.cpp, all[to]), 2) : '');
   return out;
 }
 

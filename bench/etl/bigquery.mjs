@@ -8,8 +8,8 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { quietRounds } from '../rounds.mjs';
-import { Headrace, addressIn, lineOf, nodeRun, ratioOf } from './headrace.mjs';
+import { quietRounds, ratioOf } from '../rounds.mjs';
+import { Headrace, addressIn, lineOf, nodeRun, rowSpeed } from './headrace.mjs';
 import { Servers } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
@@ -98,10 +98,10 @@ ${lineOf('floor: psql COPY BINARY from a file, with the key', all('copy'), rows)
 
 | ratio | value |
 | --- | --- |
-| REST → Redis: Headrace / Node | ${ratioOf(all('rest'), all('nodeList')).toFixed(1)} |
-| Storage Read / REST | ${ratioOf(all('storage'), all('rest')).toFixed(2)} |
-| Postgres and Redis: Headrace / Node | ${ratioOf(all('both'), all('nodeBoth')).toFixed(1)} |
-| Postgres and Redis: Headrace / COPY alone | ${(ratioOf(all('both'), all('copy')) * 100).toFixed(0)} % |
+| REST → Redis: Headrace / Node | ${ratioOf(rowSpeed, all('rest'), all('nodeList')).toFixed(1)} |
+| Storage Read / REST | ${ratioOf(rowSpeed, all('storage'), all('rest')).toFixed(2)} |
+| Postgres and Redis: Headrace / Node | ${ratioOf(rowSpeed, all('both'), all('nodeBoth')).toFixed(1)} |
+| Postgres and Redis: Headrace / COPY alone | ${(ratioOf(rowSpeed, all('both'), all('copy')) * 100).toFixed(0)} % |
 ${memory.length ? `\n| peak RSS of Headrace | rows | MiB |\n| --- | --- | --- |\n${memory.join('\n')}\n` : ''}`;
   console.log(text);
   if (options.out) appendFileSync(options.out, text);

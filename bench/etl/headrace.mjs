@@ -91,8 +91,8 @@ export async function addressIn(file) {
   throw new Error(`nothing wrote ${file}`);
 }
 
-// How many times as fast, of two lists of rounds: the median of what neighbours in time show. A shared host drifts by more.
-export const ratioOf = (fast, slow) => median(fast.map((f, i) => (f.rows / f.seconds) / (slow[i].rows / slow[i].seconds)));
+// For ratioOf(): of a round.
+export const rowSpeed = (round) => round.rows / round.seconds;
 
 // Lines of a table: medians (slowest..fastest) of rounds, each { seconds, cpu?, rss? } for `rows`.
 export const speedOf = (rounds, rows) => rows / median(rounds.map((r) => r.seconds));

@@ -5,8 +5,8 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { quietRounds } from '../rounds.mjs';
-import { Headrace, addressIn, lineOf, nodeRun, ratioOf } from './headrace.mjs';
+import { quietRounds, ratioOf } from '../rounds.mjs';
+import { Headrace, addressIn, lineOf, nodeRun, rowSpeed } from './headrace.mjs';
 import { Servers } from './servers.mjs';
 
 const { values: options } = parseArgs({ options: {
@@ -71,8 +71,8 @@ ${lineOf('floor: curl of the pages to /dev/null', all('floor'), rows)}
 
 | ratio | value |
 | --- | --- |
-| Headrace / Node | ${ratioOf(all('headrace'), all('node')).toFixed(2)} |
-| Headrace / floor | ${(ratioOf(all('headrace'), all('floor')) * 100).toFixed(0)} % |
+| Headrace / Node | ${ratioOf(rowSpeed, all('headrace'), all('node')).toFixed(2)} |
+| Headrace / floor | ${(ratioOf(rowSpeed, all('headrace'), all('floor')) * 100).toFixed(0)} % |
 ${memory.length ? `\n| peak RSS of Headrace | MiB |\n| --- | --- |\n${memory.join('\n')}\n` : ''}`;
   console.log(text);
   if (options.out) appendFileSync(options.out, text);

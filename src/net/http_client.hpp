@@ -93,8 +93,9 @@ public:
     // Returns when the head of the final answer (not 1xx) is there; any status is an answer. `stop`
     // also guards the body.
     HttpResponse start(const HttpRequest& request, const StopToken& stop);
-    // Returns at once; await_head() comes first. Until then the exchange goes on, up to `buffer_bytes` of body, while
-    // another response of this client is read: that is how the next page comes while this one is decoded.
+    // Returns at once, the request on its way where a connection is free; await_head() comes first. Until then the
+    // exchange goes on, up to `buffer_bytes` of body, while another response of this client is read: that is how the
+    // next page comes while this one is decoded.
     HttpResponse begin(const HttpRequest& request, const StopToken& stop);
     // Head and body of a small answer.
     HttpReply fetch(const HttpRequest& request, const StopToken& stop, std::size_t max_body = 1024 * 1024);
