@@ -1,10 +1,10 @@
 // Adds jobs to a BullMQ queue and prints their ids, one a line.
+#include "bullmq/queue.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <iostream>
 #include <vector>
-
-#include "bullmq/queue.hpp"
 
 namespace bull = headrace::bullmq;
 
@@ -20,7 +20,8 @@ int main(int argc, char** argv) try {
     bull::JobOptions options;
 
     CLI::App app("Adds jobs to a BullMQ queue");
-    app.add_option("--redis", url, "redis://[user:password@]host:port/db, rediss://, redis+unix:///path")->envname("REDIS_URL");
+    app.add_option("--redis", url, "redis://[user:password@]host:port/db, rediss://, redis+unix:///path")
+        ->envname("REDIS_URL");
     app.add_option("--queue", queue_name, "Queue")->capture_default_str();
     app.add_option("--prefix", prefix, "Key prefix")->capture_default_str();
     app.add_option("--name", job_name, "Name of the job")->capture_default_str();
