@@ -16,6 +16,7 @@ add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # g++ 12 sees ghosts in libstdc++ and fmt with these three.
     add_compile_options(-Wno-maybe-uninitialized -Wno-restrict -Wno-stringop-overflow -Wno-dangling-pointer)
+    add_compile_options(-Wno-attributes=clang::)  # that compiler warns of views into what is gone
 endif()
 if(HEADRACE_SANITIZE)
     add_compile_options(-fsanitize=${HEADRACE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

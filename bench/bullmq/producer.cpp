@@ -42,7 +42,7 @@ int wake(const headrace::redis::Options& redis, bull::Queue& queue, long n) {
     for (long i = 0; i < n; ++i) {
         while (!events.command({"XREAD", "BLOCK", "30", "STREAMS", key, "$"}).is_nil()) {
         }
-        auto last = events.command({"XREVRANGE", key, "+", "-", "COUNT", "1"}).at(0).at(0).str();
+        auto last = events.command({"XREVRANGE", key, "+", "-", "COUNT", "1"}).at(0).at(0).text();
         const auto id = queue.add("job", "{}");
         const auto added = Clock::now();
         for (bool done = false; !done;) {

@@ -1,14 +1,14 @@
 // A BullMQ worker: sleeps as long as it is told and returns the job's data. SIGTERM and SIGINT end it in order; SIGUSR1
 // pauses and SIGUSR2 resumes it.
+#include "bullmq/worker.hpp"
+
+#include "net/wait.hpp"
+
+#include <CLI/CLI.hpp>
 #include <pthread.h>
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
-
 #include <iostream>
-
-#include "bullmq/worker.hpp"
-#include "net/wait.hpp"
 
 namespace bull = headrace::bullmq;
 
@@ -41,7 +41,9 @@ bull::ProcessResult process(const Settings& settings, const bull::Job& job, bull
     }
     const bool is_flaky = settings.flaky && job.attempts_made == 0 && job.data.find("\"flaky\"") != std::string::npos;
     if (is_flaky || job.attempts_made < settings.fail_first) {
-        return bull::ProcessResult::failed("attempt " + std::to_string(job.attempts_made + 1) + " fails", settings.unrecoverable);
+        return bull::ProcessResult::failed(
+            "attempt " + std::to_string(job.attempts_made + 1) + " fails", settings.unrecoverable
+        );
     }
     return bull::ProcessResult::completed(job.data);
 }
@@ -49,20 +51,34 @@ bull::ProcessResult process(const Settings& settings, const bull::Job& job, bull
 const char* name_of(bull::WorkerEvent::Kind kind) {
     using Kind = bull::WorkerEvent::Kind;
     switch (kind) {
-        case Kind::connected: return "connected";
-        case Kind::disconnected: return "disconnected";
-        case Kind::active: return "active";
-        case Kind::completed: return "completed";
-        case Kind::failed: return "failed";
-        case Kind::retrying: return "retrying";
-        case Kind::delayed: return "delayed";
-        case Kind::returned: return "returned";
-        case Kind::waiting_children: return "waiting_children";
-        case Kind::stalled: return "stalled";
-        case Kind::lock_lost: return "lock_lost";
-        case Kind::drained: return "drained";
-        case Kind::error: return "error";
-        case Kind::closed: return "closed";
+        case Kind::connected:
+            return "connected";
+        case Kind::disconnected:
+            return "disconnected";
+        case Kind::active:
+            return "active";
+        case Kind::completed:
+            return "completed";
+        case Kind::failed:
+            return "failed";
+        case Kind::retrying:
+            return "retrying";
+        case Kind::delayed:
+            return "delayed";
+        case Kind::returned:
+            return "returned";
+        case Kind::waiting_children:
+            return "waiting_children";
+        case Kind::stalled:
+            return "stalled";
+        case Kind::lock_lost:
+            return "lock_lost";
+        case Kind::drained:
+            return "drained";
+        case Kind::error:
+            return "error";
+        case Kind::closed:
+            return "closed";
     }
     return "?";
 }
@@ -110,9 +126,11 @@ int main(int argc, char** argv) try {
     // One line is one write, so that the lines of several threads do not mix.
     options.on_event = [&](const bull::WorkerEvent& event) {
         using Kind = bull::WorkerEvent::Kind;
-        const bool important = event.kind == Kind::error || event.kind == Kind::lock_lost || event.kind == Kind::disconnected;
+        const bool important =
+            event.kind == Kind::error || event.kind == Kind::lock_lost || event.kind == Kind::disconnected;
         if (!settings.quiet || (important && !no_losses)) {
-            std::string line = std::string(name_of(event.kind)) + "\t" + event.job_id + "\t" + event.text + "\n";
+            std::string line(name_of(event.kind));
+            line.append("\t").append(event.job_id).append("\t").append(event.text).append("\n");
             std::cout << line << std::flush;
         }
     };
@@ -128,8 +146,9 @@ int main(int argc, char** argv) try {
 
     auto redis = headrace::redis::parse_redis_url(settings.url);
     redis.reply_timeout = bull::Millis(reply_ms);
-    bull::Worker worker(redis, settings.queue, options,
-                        [&](bull::Job& job, bull::JobContext& context) { return process(settings, job, context); });
+    bull::Worker worker(redis, settings.queue, options, [&](bull::Job& job, bull::JobContext& context) {
+        return process(settings, job, context);
+    });
     worker.start();
     for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
         sigwait(&signals, &signal);

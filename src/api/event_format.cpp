@@ -23,7 +23,7 @@ bool is_known(const StreamEntry& entry) {
            (entry.type == "pipeline.changed" || is_uuid(entry.run));
 }
 
-StreamEntry entry_of(const redis::Reply& reply, EventId id) {
+StreamEntry entry_of(const redis::ReplyPart& reply, EventId id) {
     StreamEntry out{id, {}, {}, {}};
     const auto& fields = reply.at(1).elements();
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
@@ -49,7 +49,7 @@ std::string created_data(const std::string& state_data) {
 
 }  // namespace
 
-std::vector<StreamEntry> parse_entries(const redis::Reply& entries, EventId* last) {
+std::vector<StreamEntry> parse_entries(const redis::ReplyPart& entries, EventId* last) {
     std::vector<StreamEntry> out;
     for (const auto& reply : entries.elements()) {
         const auto id = EventId::parse(reply.at(0).str());

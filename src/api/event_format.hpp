@@ -21,7 +21,7 @@ struct StreamEntry {
 
 // The entries of an XRANGE reply, or of one stream of an XREAD reply. Entries of unknown types are left out; `last`,
 // when given, becomes the id of the last entry of the reply, known or not.
-std::vector<StreamEntry> parse_entries(const redis::Reply& entries, EventId* last = nullptr);
+std::vector<StreamEntry> parse_entries(const redis::ReplyPart& entries, EventId* last = nullptr);
 
 struct SentEvent {
     EventId id;

@@ -21,7 +21,7 @@ Problem too_many(std::string detail) {
 }
 
 // A member of an XINFO reply.
-const redis::Reply* field(const redis::Reply& info, std::string_view name) {
+const redis::ReplyPart* field(const redis::ReplyPart& info, std::string_view name) {
     const auto& parts = info.elements();
     for (std::size_t i = 0; i + 1 < parts.size(); i += 2) {
         if (parts[i].str() == name) {

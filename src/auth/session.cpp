@@ -55,7 +55,7 @@ std::optional<Session> SessionStore::load(redis::Connection& redis, std::string_
     if (reply.at(0).is_nil() || !reply.at(1).is_nil()) {
         return std::nullopt;
     }
-    Session session{known->sid, {}, reply.elements()[0].take_str(), known->old_secret};
+    Session session{known->sid, {}, reply.elements()[0].text(), known->old_secret};
     auto content = read_session(session.raw);
     if (!content) {
         log::warn(
@@ -132,8 +132,8 @@ void SessionStore::end(redis::Connection& redis, std::string_view id) const {
     redis.flush();
     const auto first = redis.read_reply();
     const auto second = redis.read_reply();
-    redis::checked(first);
-    redis::checked(second);
+    redis::check(first);
+    redis::check(second);
 }
 
 std::vector<bool> SessionStore::alive(redis::Connection& redis, const std::vector<std::string>& ids) const {

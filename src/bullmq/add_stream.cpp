@@ -35,7 +35,7 @@ struct AddStream::State {
         reply = accepted(std::move(reply), "add");
         const auto index = answered++;
         if (added) {
-            added(index, reply.is_integer() ? std::to_string(reply.integer()) : reply.take_str());
+            added(index, reply.is_integer() ? std::to_string(reply.integer()) : reply.text());
         }
     }
 };

@@ -20,9 +20,8 @@ public:
         redis::append_evalsha_head(call_.resp, script, left_);
     }
 
-    // Goes on after a head that many calls have in common.
-    explicit Builder(const Head& head) : left_(head.left) {
-        call_.script = head.script;
+    // Goes on after a head that many calls have in common; `room` is memory of an earlier call.
+    Builder(const Head& head, std::string&& room) : call_{head.script, std::move(room)}, left_(head.left) {
         call_.resp.reserve(head.resp.size() + 512);
         call_.resp = head.resp;
     }
@@ -38,6 +37,27 @@ public:
 
     Builder& arg(std::string_view value) {
         redis::append_argument(call_.resp, value);
+        --left_;
+        return *this;
+    }
+
+    Builder& encoded(const Encoded& args) {
+        call_.resp.append(args.resp);
+        left_ -= args.count;
+        return *this;
+    }
+
+    // One argument of several pieces.
+    Builder& joined(std::initializer_list<std::string_view> pieces) {
+        std::size_t size = 0;
+        for (auto piece : pieces) {
+            size += piece.size();
+        }
+        redis::append_argument_head(call_.resp, size);
+        for (auto piece : pieces) {
+            call_.resp.append(piece);
+        }
+        call_.resp.append("\r\n", 2);
         --left_;
         return *this;
     }

@@ -17,15 +17,15 @@ std::string pinned(redis::Connection& connection, const Keys& keys, std::string 
         return from;
     }
     auto last = connection.command({"XREVRANGE", keys.events, "+", "-", "COUNT", "1"});
-    return last.elements().empty() ? "0-0" : last.at(0).at(0).str();
+    return last.elements().empty() ? "0-0" : last.at(0).at(0).text();
 }
 
 }  // namespace
 
-QueueEvent read_event(const redis::Reply& entry) {
+QueueEvent read_event(const redis::ReplyPart& entry) {
     QueueEvent out;
     out.stream_id = entry.at(0).str();
-    const auto& fields = entry.at(1).elements();
+    const auto fields = entry.at(1).elements();
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
         if (fields[i].str() == "event") {
             out.name = fields[i + 1].str();

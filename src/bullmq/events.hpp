@@ -24,7 +24,7 @@ struct QueueEvent {
     std::string_view job_id() const { return field("jobId"); }
 };
 
-QueueEvent read_event(const redis::Reply& entry);  // one entry of XREAD or XRANGE
+QueueEvent read_event(const redis::ReplyPart& entry);  // one entry of XREAD or XRANGE
 
 // Blocks in the calling thread on a connection of its own until `stop`; reconnects by itself (100 ms doubling to 5 s)
 // and goes on after the last event it has seen. `from`: "$" = from now on, "0" = all that the stream still holds, or an

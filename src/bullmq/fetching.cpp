@@ -57,17 +57,19 @@ void Speaker::look_at_clock() {
     next_look_ = Clock::now() + std::chrono::minutes(1);
 }
 
-void Speaker::clock_answered(const redis::Reply& reply) {
+void Speaker::clock_answered(const redis::ReplyPart& reply) {
     using namespace std::chrono;
     if (reply.is_error()) {  // an ACL may forbid it
         if (worker_.redis_clock) {
             events_(
-                WorkerEvent::Kind::error, {}, "going by this machine's clock, because Redis says: " + reply.error_text()
+                WorkerEvent::Kind::error,
+                {},
+                "going by this machine's clock, because Redis says: " + std::string(reply.error_text())
             );
         }
         return;
     }
-    const auto theirs = seconds(std::stoll(reply.at(0).str())) + microseconds(std::stoll(reply.at(1).str()));
+    const auto theirs = seconds(reply.at(0).integer()) + microseconds(reply.at(1).integer());
     if (worker_.redis_clock) {
         redis_ahead_ = theirs - Clock::now().time_since_epoch();
         return;
@@ -143,24 +145,23 @@ void Speaker::marker_came(std::optional<std::int64_t> score) {
     due_ms_ = due_ms_ > 0 ? std::min(due_ms_, *score) : *score;
 }
 
-void Speaker::take(redis::Reply&& reply, const std::string& token) {
-    auto got = fetched(std::move(reply));
+void Speaker::take(const redis::Reply& reply, std::string token) {
+    const auto got = fetched(reply);
     if (got.rate_limited.count() > 0) {
         limited_until_ = Clock::now() + std::min(got.rate_limited, worker_.max_rate_limit_delay);
     }
     due_ms_ = got.next_delayed;
-    if (!got.job) {
+    if (got.job == nullptr) {
         if (!std::exchange(drained_, true) && got.rate_limited.count() == 0) {
             events_(WorkerEvent::Kind::drained, {}, {});
         }
         return;
     }
     drained_ = false;
-    begin(std::move(*got.job), token);
+    begin(std::make_shared<Running>(got.id, *got.job, std::move(token)));
 }
 
-void Speaker::begin(Job&& job, const std::string& token) {
-    auto running = std::make_shared<Running>(std::move(job), token);
+void Speaker::begin(const RunningPtr& running) {
     {
         std::lock_guard guard(mutex_);
         held_.add(running);
@@ -266,18 +267,19 @@ void Speaker::adopt() {
         }
         for (const auto& id : active.elements()) {
             auto lock = redis::checked(connection_->read_reply());
-            if (lock.is_text() && !ours.contains(id.str()) && tokens.contains(lock.str())) {
-                found.emplace_back(id.str(), lock.take_str());
+            if (lock.is_text() && !ours.contains(id.text()) && tokens.contains(lock.text())) {
+                found.emplace_back(id.str(), lock.str());
             }
         }
     }
-    std::vector<std::pair<Job, std::string>> jobs;
+    std::vector<RunningPtr> jobs;
     for (const auto& [id, token] : found) {
-        jobs.emplace_back(read_job(id, connection_->command({"HGETALL", calls_.keys().job(id)})), token);
+        const auto hash = connection_->command({"HGETALL", calls_.keys().job(id)});
+        jobs.push_back(std::make_shared<Running>(id, hash, token));
     }
     // From here on nothing throws, so that no half of this is done twice.
-    for (auto& [job, token] : jobs) {
-        if (auto* pending = tokens[token]; pending->what != What::fetch) {
+    for (const auto& job : jobs) {
+        if (auto* pending = tokens[job->token]; pending->what != What::fetch) {
             // The next job is ours, so the finish before it was executed.
             pending->what = What::done;
             events_(pending->event, pending->running->id, {});
@@ -290,8 +292,8 @@ void Speaker::adopt() {
     fetching_ = static_cast<std::size_t>(std::count_if(outbox_.begin(), outbox_.end(), [](const Pending& p) {
         return p.what == What::fetch;
     }));
-    for (auto& [job, token] : jobs) {
-        begin(std::move(job), token);
+    for (const auto& job : jobs) {
+        begin(job);
     }
 }
 

@@ -81,7 +81,8 @@ void Speaker::finish(const RunningPtr& running, ProcessResult result) {
     }
     running->finishing = true;
     const auto& job = running->job;
-    Pending out;
+    std::list<Pending> one(1);
+    auto& out = one.front();
     out.what = What::finish;
     out.running = running;
     out.fetches = may_fetch();
@@ -129,7 +130,7 @@ void Speaker::finish(const RunningPtr& running, ProcessResult result) {
             out.event = WorkerEvent::Kind::returned;
             break;
     }
-    outbox_.push_back(std::move(out));
+    outbox_.splice(outbox_.end(), one);
 }
 
 void Speaker::fail(Pending& out, const RunningPtr& running) {
@@ -161,16 +162,16 @@ void Speaker::receive() {
         if (!reply) {
             break;
         }
-        auto pending = std::move(in_flight_.front());
-        in_flight_.pop_front();
+        std::list<Pending> one;
+        one.splice(one.end(), in_flight_, in_flight_.begin());
         rest_at_ = {};
-        answered(std::move(pending), std::move(*reply));
+        answered(std::move(one.front()), *reply);
     }
     send_again();
     dispatch();
 }
 
-void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
+void Speaker::answered(Pending&& pending, const redis::Reply& reply) {
     if (redis::is_no_script(reply)) {
         pending.call.resp = redis::as_eval(pending.call.resp, *pending.call.script);  // nothing ran
         again_.push_back(std::move(pending));
@@ -194,7 +195,7 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             if (reply.is_error()) {
                 limited_until_ = Clock::now() + Millis(1'000);  // no busy loop against a broken script
             } else {
-                take(std::move(reply), pending.token);
+                take(reply, std::move(pending.token));
             }
             break;
         case What::arm:
@@ -207,7 +208,7 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
             break;
         case What::finish:
         case What::release:
-            finish_answered(std::move(pending), std::move(reply));
+            finish_answered(std::move(pending), reply);
             break;
         case What::park:
             parked(std::move(pending), reply);
@@ -233,11 +234,10 @@ void Speaker::answered(Pending&& pending, redis::Reply&& reply) {
 
 // In the order in which they were sent, before everything newer: of two reports of progress the latter must stay.
 void Speaker::send_again() {
-    outbox_.insert(outbox_.begin(), std::make_move_iterator(again_.begin()), std::make_move_iterator(again_.end()));
-    again_.clear();
+    outbox_.splice(outbox_.begin(), again_);
 }
 
-void Speaker::finish_answered(Pending&& pending, redis::Reply&& reply) {
+void Speaker::finish_answered(Pending&& pending, const redis::Reply& reply) {
     if (reply.is_error()) {
         let_go(pending.running);  // told already; the job stalls and comes again
         return;
@@ -246,8 +246,8 @@ void Speaker::finish_answered(Pending&& pending, redis::Reply&& reply) {
         refused(std::move(pending), *code);
         return;
     }
-    const auto token = pending.running->token;
-    events_(pending.event, pending.running->id, std::move(pending.result.text));
+    calls_.over(std::move(pending.call));
+    events_(pending.event, pending.running->id, pending.result.text);
     let_go(pending.running);
     if (pending.what == What::release) {
         const auto limit = reply.integer();
@@ -255,7 +255,7 @@ void Speaker::finish_answered(Pending&& pending, redis::Reply&& reply) {
             limited_until_ = Clock::now() + std::min(Millis(limit), worker_.max_rate_limit_delay);
         }
     } else if (pending.fetches) {
-        take(std::move(reply), token);
+        take(reply, pending.running->token);
     } else {
         drained_ = false;  // room for another one, and nobody has looked
     }
@@ -277,8 +277,7 @@ void Speaker::parked(Pending&& pending, const redis::Reply& reply) {
         );
         return;
     }
-    auto copy = reply;
-    finish_answered(std::move(pending), std::move(copy));
+    finish_answered(std::move(pending), reply);
 }
 
 void Speaker::refused(Pending&& pending, Code code) {
@@ -301,7 +300,7 @@ void Speaker::refused(Pending&& pending, Code code) {
         );
         return;
     }
-    events_(WorkerEvent::Kind::lock_lost, running->id, std::string(sentence(code)));
+    events_(WorkerEvent::Kind::lock_lost, running->id, sentence(code));
     let_go(running);
     drained_ = false;
 }

@@ -67,7 +67,8 @@ struct FlowProducer::State {
     }
 
     std::vector<Call> encode(std::vector<Entry> level);
-    std::vector<redis::Reply> transaction(const std::vector<Call>& calls);
+    // Answers with what EXEC says, of which the last are those of `calls`.
+    redis::Reply transaction(const std::vector<Call>& calls);
 
     std::mutex mutex;
     redis::Options options;
@@ -110,7 +111,7 @@ std::vector<Call> FlowProducer::State::encode(std::vector<Entry> level) {
     return calls;
 }
 
-std::vector<redis::Reply> FlowProducer::State::transaction(const std::vector<Call>& calls) {
+redis::Reply FlowProducer::State::transaction(const std::vector<Call>& calls) {
     // Ids are chosen before, so that the same transaction may be sent again.
     for (bool again = false;; again = true) {
         auto& redis = connected(queues.begin()->second.keys());
@@ -137,11 +138,11 @@ std::vector<redis::Reply> FlowProducer::State::transaction(const std::vector<Cal
             }
         }
         auto executed = redis::checked(redis.read_reply());
-        auto& replies = executed.elements();
-        replies.erase(replies.begin(), replies.begin() + static_cast<std::ptrdiff_t>(loads));
+        executed.at(loads + calls.size() - 1);  // throws when it is shorter
+        const auto replies = executed.elements().subspan(loads);
         load = !again && std::any_of(replies.begin(), replies.end(), redis::is_no_script);
         if (!load) {
-            return std::move(replies);
+            return executed;
         }
     }
 }
@@ -166,12 +167,14 @@ std::vector<FlowIds> FlowProducer::add_bulk(std::span<const FlowNode> roots) {
         return out;
     }
     Guard guard(state_->mutex);
-    auto replies = state_->transaction(state_->encode(std::move(level)));
-    for (auto& reply : replies) {
-        reply = accepted(std::move(reply), "flow");
+    const auto calls = state_->encode(std::move(level));
+    const auto executed = state_->transaction(calls);
+    const auto replies = executed.elements().last(calls.size());
+    for (const auto& reply : replies) {
+        check_accepted(reply, "flow");
     }
     for (std::size_t i = 0; i < roots.size(); ++i) {
-        out[i].id = replies[i].is_integer() ? std::to_string(replies[i].integer()) : replies[i].str();
+        out[i].id = replies[i].is_integer() ? std::to_string(replies[i].integer()) : replies[i].text();
     }
     return out;
 }
@@ -204,10 +207,10 @@ std::optional<FlowJob> FlowProducer::get(
         if (hash.elements().empty()) {
             return std::nullopt;
         }
-        out = {keys.queue, keys.prefix, read_job(std::string(id), hash), {}};
-        auto take = [&](const redis::Reply& list, std::size_t step) {
+        out = {keys.queue, keys.prefix, read_job(id, hash), {}};
+        auto take = [&](const redis::ReplyPart& list, std::size_t step) {
             for (std::size_t i = 0; i < list.elements().size(); i += step) {
-                children.push_back(list.at(i).str());
+                children.emplace_back(list.at(i).str());
             }
         };
         take(redis::checked(std::move(replies[1])).at(1), 2);

@@ -11,19 +11,19 @@ namespace {
 
 using Guard = std::lock_guard<std::mutex>;
 
-std::map<std::string, std::string> pairs_of(redis::Reply reply) {
+std::map<std::string, std::string> pairs_of(const redis::ReplyPart& reply) {
     std::map<std::string, std::string> out;
-    auto& flat = reply.elements();
+    const auto flat = reply.elements();
     for (std::size_t i = 0; i + 1 < flat.size(); i += 2) {
-        out[flat[i].take_str()] = flat[i + 1].take_str();
+        out[flat[i].text()] = flat[i + 1].text();
     }
     return out;
 }
 
-std::vector<std::string> texts_of(redis::Reply reply) {
+std::vector<std::string> texts_of(const redis::ReplyPart& reply) {
     std::vector<std::string> out;
-    for (auto& text : reply.elements()) {
-        out.push_back(text.take_str());
+    for (const auto& text : reply.elements()) {
+        out.push_back(text.text());
     }
     return out;
 }
@@ -77,7 +77,7 @@ std::optional<Finished> Getters::finished(std::string_view id) {
     if (reply.at(0).integer() < 0) {
         throw Error(ErrorKind::permanent, "queue.refused", "job " + std::string(id) + " does not exist");
     }
-    return Finished{reply.at(0).integer() == 1, reply.at(1).is_nil() ? std::string() : reply.at(1).str()};
+    return Finished{reply.at(0).integer() == 1, reply.at(1).is_nil() ? std::string() : reply.at(1).text()};
 }
 
 std::optional<Finished> Getters::wait_until_finished(std::string_view id, Millis timeout, const StopToken& stop) {
@@ -91,7 +91,7 @@ std::optional<Finished> Getters::wait_until_finished(std::string_view id, Millis
     const auto& events = queue_.keys().events;
     auto connection = redis::Connection::connect(options, stop);
     auto newest = connection.command({"XREVRANGE", events, "+", "-", "COUNT", "1"});
-    std::string last = newest.elements().empty() ? "0-0" : newest.at(0).at(0).str();
+    std::string last = newest.elements().empty() ? "0-0" : newest.at(0).at(0).text();
     // Looked at after the place in the stream is known, so that nothing is missed between the two.
     for (auto out = finished(id);; out = finished(id)) {
         if (out || deadline.passed()) {
@@ -122,7 +122,7 @@ Getters::ids(std::span<const std::string_view> states, std::int64_t start, std::
     auto reply = plain("getRanges", {queue_.keys().base}, args);
     std::vector<std::string> out;
     for (std::size_t i = 0; i < states.size(); ++i) {
-        auto part = texts_of(std::move(reply.elements().at(i)));
+        auto part = texts_of(reply.at(i));
         if (ascending && is_list(states[i])) {
             std::reverse(part.begin(), part.end());
         }

@@ -17,7 +17,7 @@ std::int64_t to_integer(std::string_view text) {
     return value;
 }
 
-std::vector<std::string> traces_of(const std::string& text) {
+std::vector<std::string> traces_of(std::string_view text) {
     boost::system::error_code error;
     auto value = json::parse(text, error);
     std::vector<std::string> out;
@@ -31,13 +31,13 @@ std::vector<std::string> traces_of(const std::string& text) {
     return out;
 }
 
-void set_field(Job& job, std::string_view field, std::string&& value) {
+void set_field(Job& job, std::string_view field, std::string_view value) {
     if (field == "name") {
-        job.name = std::move(value);
+        job.name = value;
     } else if (field == "data") {
-        job.data = std::move(value);
+        job.data = value;
     } else if (field == "opts") {
-        job.options_json = std::move(value);
+        job.options_json = value;
         if (job.options_json != R"({"attempts":0})") {  // most jobs: nothing but what Node always writes
             job.options = parse_options(job.options_json);
         }
@@ -58,36 +58,36 @@ void set_field(Job& job, std::string_view field, std::string&& value) {
     } else if (field == "stc") {
         job.stalled_count = static_cast<int>(to_integer(value));
     } else if (field == "progress") {
-        job.progress = std::move(value);
+        job.progress = value;
     } else if (field == "returnvalue") {
-        job.return_value = std::move(value);
+        job.return_value = value;
     } else if (field == "failedReason") {
-        job.failed_reason = std::move(value);
+        job.failed_reason = value;
     } else if (field == "stacktrace") {
         job.stacktrace = traces_of(value);
     } else if (field == "parentKey") {
-        job.parent_key = std::move(value);
+        job.parent_key = value;
     } else if (field == "parent") {
-        job.parent = std::move(value);
+        job.parent = value;
     } else if (field == "rjk") {
-        job.scheduler_id = std::move(value);
+        job.scheduler_id = value;
     } else if (field == "deid") {
-        job.deduplication_id = std::move(value);
+        job.deduplication_id = value;
     } else if (field == "pb") {
-        job.processed_by = std::move(value);
+        job.processed_by = value;
     } else if (field == "defa") {
-        job.deferred_failure = std::move(value);
+        job.deferred_failure = value;
     }
 }
 
 }  // namespace
 
-Job read_job(std::string id, const redis::Reply& hash) {
+Job read_job(std::string_view id, const redis::ReplyPart& hash) {
     Job job;
-    job.id = std::move(id);
-    const auto& fields = hash.elements();
+    job.id = id;
+    const auto fields = hash.elements();
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-        set_field(job, fields[i].str(), std::string(fields[i + 1].str()));
+        set_field(job, fields[i].str(), fields[i + 1].str());
     }
     job.exists = job.timestamp != 0;  // a hash that only moveToActive wrote has no timestamp
     return job;

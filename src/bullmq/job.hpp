@@ -21,6 +21,8 @@ struct KeepJobs {
     std::optional<std::int64_t> count;
     std::optional<std::int64_t> age;
     std::optional<std::int64_t> limit;
+
+    bool operator==(const KeepJobs&) const = default;
 };
 
 // As in Node: true = remove at once, false = keep for ever, a number = keep so many, or the full form.
@@ -107,7 +109,7 @@ struct Job {
 };
 
 // `hash` is a flat array field, value, …
-Job read_job(std::string id, const redis::Reply& hash);
+Job read_job(std::string_view id, const redis::ReplyPart& hash);
 
 // Delay before the next attempt after `failed_attempts` (≥ 1) tries; `random` in [0, 1). fixed and exponential only:
 // nullopt for another type.

@@ -118,7 +118,7 @@ void Keeper::renew(Clock::time_point now) {
         auto reply = call(calls_.extend_locks(tokens, ids, settings_.lock_duration));
         std::vector<std::string> failed;
         for (auto& id : reply.elements()) {
-            failed.push_back(id.is_integer() ? std::to_string(id.integer()) : id.take_str());
+            failed.push_back(id.is_integer() ? std::to_string(id.integer()) : id.text());
         }
         for (const auto& running : due) {
             if (std::find(failed.begin(), failed.end(), running->id) == failed.end()) {
@@ -153,7 +153,7 @@ void Keeper::expire(Clock::time_point now) {
 void Keeper::lost(const RunningPtr& running, std::string why) {
     running->lock_lost = true;
     running->stop.request_stop(why);
-    events_(WorkerEvent::Kind::lock_lost, running->id, std::move(why));
+    events_(WorkerEvent::Kind::lock_lost, running->id, why);
 }
 
 void Keeper::check_stalled(Clock::time_point now) {

@@ -37,7 +37,11 @@ void Packer::number(double value) {
 }
 
 void Packer::string(std::string_view value) {
-    const auto size = value.size();
+    string_head(value.size());
+    out_.append(value);
+}
+
+void Packer::string_head(std::size_t size) {
     if (size < 32) {
         out_.push_back(static_cast<char>(0xa0U | size));
     } else if (size <= 0xff) {
@@ -50,7 +54,6 @@ void Packer::string(std::string_view value) {
         out_.push_back('\xdb');
         big_endian(size, 4);
     }
-    out_.append(value);
 }
 
 void Packer::array(std::size_t count) {

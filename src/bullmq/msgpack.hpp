@@ -20,6 +20,7 @@ public:
     void integer(std::int64_t value);  // the shortest form
     void number(double value);         // float64; whole numbers that fit go as integers
     void string(std::string_view value);
+    void string_head(std::size_t bytes);  // the caller adds them
     void array(std::size_t count);
     void map(std::size_t count);
 
@@ -53,6 +54,8 @@ public:
     void add_packed(std::string_view key, std::string_view packed) { next(key).raw(packed); }
 
     std::size_t size() const { return count_; }
+
+    const std::string& members() const { return body_.bytes(); }  // without the map's head
 
     std::string take();
 

@@ -12,7 +12,7 @@ using Guard = std::lock_guard<std::mutex>;
 
 std::string id_of(redis::Reply reply, std::string_view what) {
     reply = accepted(std::move(reply), what);
-    return reply.is_integer() ? std::to_string(reply.integer()) : reply.take_str();
+    return reply.is_integer() ? std::to_string(reply.integer()) : reply.text();
 }
 
 }  // namespace
@@ -123,12 +123,12 @@ std::optional<Job> Queue::job(std::string_view id) {
     if (reply.elements().empty()) {
         return std::nullopt;
     }
-    return read_job(std::string(id), reply);
+    return read_job(id, reply);
 }
 
 std::string Queue::state(std::string_view id) {
     Guard guard(state_->mutex);
-    return state_->run(state_->calls.get_state(id)).take_str();
+    return state_->run(state_->calls.get_state(id)).text();
 }
 
 Queue::Removed Queue::remove(std::string_view id, bool with_children) {
@@ -201,7 +201,7 @@ JobLogs Queue::logs(std::string_view id, std::int64_t start, std::int64_t end, b
     const auto to = std::to_string(ascending ? end : -(start + 1));
     auto rows = state_->command({"LRANGE", key, from, to});
     for (auto& row : rows.elements()) {
-        out.rows.push_back(row.take_str());
+        out.rows.push_back(row.text());
     }
     if (!ascending) {
         std::reverse(out.rows.begin(), out.rows.end());

@@ -14,7 +14,7 @@ std::string_view stored_state(std::string_view state) {
     return state == "waiting" ? "wait" : state;
 }
 
-std::int64_t number_or_zero(const redis::Reply& reply) {
+std::int64_t number_or_zero(const redis::ReplyPart& reply) {
     return reply.is_nil() ? 0 : reply.integer();
 }
 
@@ -59,7 +59,7 @@ QueueMetrics Queue::metrics(std::string_view type, std::int64_t start, std::int6
 }
 
 std::vector<std::string> Queue::State::client_names(const std::function<bool(std::string_view)>& wanted) {
-    const auto list = command({"CLIENT", "LIST"}).take_str();
+    const auto list = command({"CLIENT", "LIST"}).text();
     std::vector<std::string> out;
     for (std::size_t at = list.find(" name="); at != std::string::npos; at = list.find(" name=", at + 1)) {
         auto name = list.substr(at + 6, list.find(' ', at + 6) - at - 6);
@@ -113,9 +113,9 @@ std::vector<std::string> Queue::clean(Millis grace, std::int64_t limit, std::str
         }
         const auto count = std::min(batch, left);
         auto reply = state_->run(state_->calls.clean(stored_state(state), before, count));
-        auto& ids = reply.elements();
-        for (auto& id : ids) {
-            out.push_back(id.take_str());
+        const auto ids = reply.elements();
+        for (const auto& id : ids) {
+            out.push_back(id.text());
         }
         if (static_cast<std::int64_t>(ids.size()) < count) {
             return out;
@@ -171,7 +171,7 @@ std::string Queue::publish_event(
         args.push_back(value);
     }
     Guard guard(state_->mutex);
-    return state_->connected().command(redis::Connection::Args(args)).take_str();
+    return state_->connected().command(redis::Connection::Args(args)).text();
 }
 
 std::int64_t Queue::remove_orphans(std::int64_t scan_count, std::int64_t limit) {
@@ -262,7 +262,7 @@ void Queue::remove_rate_limit() {
 std::optional<std::string> Queue::deduplication_job(std::string_view deduplication_id) {
     Guard guard(state_->mutex);
     auto reply = state_->command({"GET", keys().deduplication(deduplication_id)});
-    return reply.is_nil() ? std::nullopt : std::optional(reply.take_str());
+    return reply.is_nil() ? std::nullopt : std::optional(reply.text());
 }
 
 bool Queue::remove_deduplication(std::string_view deduplication_id) {

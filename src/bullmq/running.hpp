@@ -16,13 +16,13 @@
 namespace headrace::bullmq {
 
 struct Running {
-    Running(Job&& j, std::string t)
-        : id(j.id), token(std::move(t)), keep_logs(j.options.keep_logs), job(std::move(j)) {}
+    Running(const std::string& job_id, const redis::ReplyPart& hash, std::string lock_token)
+        : job(read_job(job_id, hash)), id(job_id), token(std::move(lock_token)), keep_logs(job.options.keep_logs) {}
 
-    const std::string id;  // what all threads may read while the processor has `job`
+    Job job;               // the slot's while the processor runs, else the speaker's
+    const std::string id;  // this and the next two may be read by all threads meanwhile
     const std::string token;
     const std::int64_t keep_logs;
-    Job job;  // the slot's while the processor runs, else the speaker's
     StopSource stop;
     std::atomic<bool> finishing{false};  // set before the finish is written: from then on only its answer counts
     std::atomic<bool> lock_lost{false};
@@ -61,6 +61,6 @@ private:
     std::vector<RunningPtr> items_;
 };
 
-using EventSink = std::function<void(WorkerEvent::Kind, std::string_view job_id, std::string text)>;
+using EventSink = std::function<void(WorkerEvent::Kind, std::string_view job_id, std::string_view text)>;
 
 }  // namespace headrace::bullmq

@@ -48,13 +48,13 @@ std::string pack_scheduler(const RepeatOptions& repeat, std::string_view name) {
     return out.take();
 }
 
-SchedulerInfo read_scheduler(std::string id, const redis::Reply& hash, std::int64_t next) {
+SchedulerInfo read_scheduler(std::string id, const redis::ReplyPart& hash, std::int64_t next) {
     SchedulerInfo out;
     out.id = std::move(id);
     out.next = next;
-    const auto& fields = hash.elements();
+    const auto fields = hash.elements();
     for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
-        const auto& key = fields[i].str();
+        const auto key = fields[i].str();
         const auto& value = fields[i + 1];
         if (key == "name") {
             out.name = value.str();
@@ -118,7 +118,7 @@ std::string JobSchedulers::upsert(std::string_view id, const RepeatOptions& repe
         )),
         "job scheduler " + std::string(id)
     );
-    return reply.at(0).str();
+    return reply.at(0).text();
 }
 
 bool JobSchedulers::remove(std::string_view id) {
@@ -148,11 +148,11 @@ std::vector<SchedulerInfo> JobSchedulers::list(std::int64_t start, std::int64_t 
          "WITHSCORES"}
     );
     std::vector<SchedulerInfo> out;
-    const auto& entries = range.elements();
+    const auto entries = range.elements();
     for (std::size_t i = 0; i + 1 < entries.size(); i += 2) {
         auto hash = state.command({"HGETALL", queue_.keys().scheduler(entries[i].str())});
         if (!hash.elements().empty()) {
-            out.push_back(read_scheduler(entries[i].str(), hash, std::stoll(entries[i + 1].str())));
+            out.push_back(read_scheduler(entries[i].text(), hash, entries[i + 1].integer()));
         }
     }
     return out;

@@ -39,35 +39,39 @@ std::string_view sentence(Code code) {
     return "unknown answer of a queue script";
 }
 
-std::optional<Code> code_of(const redis::Reply& reply) {
+std::optional<Code> code_of(const redis::ReplyPart& reply) {
     if (!reply.is_integer() || reply.integer() >= 0) {
         return std::nullopt;
     }
     return static_cast<Code>(reply.integer());
 }
 
-redis::Reply accepted(redis::Reply reply, std::string_view what) {
-    reply = redis::checked(std::move(reply));
+void check_accepted(const redis::ReplyPart& reply, std::string_view what) {
+    redis::check(reply);
     if (auto code = code_of(reply)) {
         throw Error(ErrorKind::permanent, "queue.refused", std::string(what) + ": " + std::string(sentence(*code)));
     }
+}
+
+redis::Reply accepted(redis::Reply reply, std::string_view what) {
+    check_accepted(reply, what);
     return reply;
 }
 
-Fetched fetched(redis::Reply&& reply) {
+Fetched fetched(const redis::Reply& reply) {
     Fetched out;
     if (!reply.is_array()) {
         return out;
     }
-    auto& parts = reply.elements();
+    const auto parts = reply.elements();
     if (parts.size() < 4) {
         throw Error(
             ErrorKind::permanent, "queue.bad_reply", "a fetch answered " + std::to_string(parts.size()) + " parts"
         );
     }
     if (parts[0].is_array()) {
-        auto id = parts[1].is_integer() ? std::to_string(parts[1].integer()) : parts[1].take_str();
-        out.job = read_job(std::move(id), parts[0]);
+        out.id = parts[1].is_integer() ? std::to_string(parts[1].integer()) : parts[1].text();
+        out.job = &parts[0];
     }
     out.rate_limited = Millis(std::max<std::int64_t>(0, parts[2].is_nil() ? 0 : parts[2].integer()));
     out.next_delayed = parts[3].is_nil() ? 0 : std::max<std::int64_t>(0, parts[3].integer());

@@ -44,18 +44,20 @@ enum class Code : int {
     scheduler_slots_busy = -11,
 };
 std::string_view sentence(Code code);
-std::optional<Code> code_of(const redis::Reply& reply);  // set when the reply is a negative integer
+std::optional<Code> code_of(const redis::ReplyPart& reply);  // set when the reply is a negative integer
 // Throws Error{permanent, "queue.refused"} for a negative answer, and error replies as they are.
-redis::Reply accepted(redis::Reply reply, std::string_view what);
+void check_accepted(const redis::ReplyPart& reply, std::string_view what);
+redis::Reply accepted(redis::Reply reply, std::string_view what);  // `reply`, when it is
 
-// What moveToActive, and a finish that fetches, answer.
+// What moveToActive, and a finish that fetches, answer. A view of the reply.
 struct Fetched {
-    std::optional<Job> job;
+    const redis::ReplyPart* job = nullptr;  // its hash (read_job); none: nothing was fetched
+    std::string id;
     Millis rate_limited{0};         // nobody may fetch for so long
     std::int64_t next_delayed = 0;  // ms of the next delayed job; 0: none
 };
 
-Fetched fetched(redis::Reply&& reply);  // 0, or [hash|0, id|0, limit, next]
+Fetched fetched(const redis::Reply& reply [[clang::lifetimebound]]);  // 0, or [hash|0, id|0, limit, next]
 
 // What a fetch needs besides the job, the same for all jobs of a worker.
 struct FetchSettings {
@@ -63,6 +65,8 @@ struct FetchSettings {
     std::string worker_name;
     std::optional<std::pair<std::int64_t, Millis>> limiter;  // max, duration
     int metrics_points = 0;
+
+    bool operator==(const FetchSettings&) const = default;
 };
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -116,6 +120,7 @@ public:
     Call update_progress(std::string_view id, std::string_view json);
     Call add_log(std::string_view id, std::string_view row, std::int64_t keep);
     Call get_state(std::string_view id);
+    void over(Call&& call);  // answered: its memory serves the next finish
 
     // --- administration
     // Any other script: keys, then arguments, as they are.
@@ -168,12 +173,49 @@ private:
         std::size_t left = 0;  // arguments that are missing
     };
 
-    const Head& finish_head(bool failed);
-    const redis::Script& script(std::string_view name, std::size_t keys);
-    std::string metrics_key(bool failed) const;
+    // What the options of a finish say behind its token: the same for most jobs of a queue.
+    struct Ending {
+        FetchSettings settings;
+        KeepJobs keep;
+        int attempts = 0;
+        bool fail_parent = false;
+        bool continue_parent = false;
+        bool ignore_dependency = false;
+        bool remove_dependency = false;
 
+        bool operator==(const Ending&) const = default;
+    };
+
+    struct PackedEnding {
+        Ending of;
+        std::string members;  // of a MessagePack map; empty: none was packed yet
+        std::size_t count = 0;
+    };
+
+    const PackedEnding& packed(Ending&& ending);
+
+    // Arguments as bytes.
+    struct Encoded {
+        std::string resp;
+        std::size_t count = 0;
+
+        Encoded& arg(std::string_view value);
+    };
+
+    // What all finishes of one kind have in common.
+    struct FinishForm {
+        Head head;          // up to the job's key
+        Encoded keys;       // behind it
+        Encoded field;      // before the value
+        Encoded behind[2];  // the value; [1]: fetches the next
+    };
+
+    const FinishForm& finish_form(bool failed);
+    const redis::Script& script(std::string_view name, std::size_t keys);
     Keys keys_;
-    Head finish_heads_[2];
+    FinishForm finish_forms_[2];
+    PackedEnding last_ending_;
+    std::vector<std::string> spare_;
     std::map<std::string, std::unique_ptr<redis::Script>, std::less<>> scripts_;
 };
 

@@ -198,7 +198,7 @@ void Speaker::turn() {
 }
 
 void Speaker::read_mail() {
-    Mail mail;
+    auto mail = std::move(empty_mail_);
     {
         std::lock_guard guard(mutex_);
         // Notes stay in the mailbox, which is bounded, while they cannot be sent.
@@ -234,6 +234,10 @@ void Speaker::read_mail() {
     for (auto& [running, result] : mail.finished) {
         finish(running, std::move(result));
     }
+    mail.finished.clear();
+    mail.notes.clear();
+    mail.marker.reset();
+    empty_mail_ = std::move(mail);
 }
 
 bool Speaker::finished_closing() {
@@ -271,12 +275,10 @@ void Speaker::connection_failed(const Error& error) {
     dispatch();
     reconnect_.failed(Clock::now());
     // What was written is unanswered: in order, before everything newer.
-    while (!in_flight_.empty()) {
-        auto pending = std::move(in_flight_.back());
-        in_flight_.pop_back();
+    for (auto& pending : in_flight_) {
         pending.resent = true;
-        outbox_.push_front(std::move(pending));
     }
+    outbox_.splice(outbox_.begin(), in_flight_);
     send_again();
     events_(was_connected ? WorkerEvent::Kind::disconnected : WorkerEvent::Kind::error, {}, error.what());
 }
@@ -299,8 +301,7 @@ void Speaker::send() {
         finishes = finishes || pending.what == What::finish;
         connection_->append_encoded(pending.call.resp);
         pending.sent = now;
-        in_flight_.push_back(std::move(pending));
-        outbox_.pop_front();
+        in_flight_.splice(in_flight_.end(), outbox_, outbox_.begin());
     }
     connection_->flush();
     if (finishes) {

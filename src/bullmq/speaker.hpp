@@ -22,7 +22,7 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
+#include <list>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -101,14 +101,14 @@ private:
     void plan();
     void fetch();
     void marker_came(std::optional<std::int64_t> score);
-    void take(redis::Reply&& reply, const std::string& token);
-    void begin(Job&& job, const std::string& token);
+    void take(const redis::Reply& reply, std::string token);
+    void begin(const RunningPtr& running);
     void arm_scheduler(const RunningPtr& running);
     void launch(const RunningPtr& running);
     void adopt();
     bool may_fetch() const;
     void look_at_clock();
-    void clock_answered(const redis::Reply& reply);
+    void clock_answered(const redis::ReplyPart& reply);
     std::chrono::system_clock::time_point now() const;  // by the clock that the worker goes by
     std::int64_t now_ms() const;
 
@@ -120,9 +120,9 @@ private:
     void finish(const RunningPtr& running, ProcessResult result);
     void fail(Pending& out, const RunningPtr& running);
     void receive();
-    void answered(Pending&& pending, redis::Reply&& reply);
+    void answered(Pending&& pending, const redis::Reply& reply);
     void send_again();
-    void finish_answered(Pending&& pending, redis::Reply&& reply);
+    void finish_answered(Pending&& pending, const redis::Reply& reply);
     void refused(Pending&& pending, Code code);
     void parked(Pending&& pending, const redis::Reply& reply);
     void let_go(const RunningPtr& running);
@@ -143,10 +143,11 @@ private:
     // --- the speaker thread's own
     std::optional<redis::Connection> connection_;
     Reconnect reconnect_;
-    std::deque<Pending> outbox_;     // to be written
-    std::deque<Pending> in_flight_;  // written, in order
-    std::deque<Pending> again_;      // answered by NOSCRIPT in this turn: older than what is in flight
+    std::list<Pending> outbox_;      // to be written; a call stays in its node until it is answered
+    std::list<Pending> in_flight_;   // written, in order
+    std::list<Pending> again_;       // answered by NOSCRIPT in this turn: older than what is in flight
     std::vector<RunningPtr> ready_;  // to be handed to the slots, together
+    Mail empty_mail_;                // for its memory
     std::size_t fetching_ = 0;       // plain fetches in outbox_ or in_flight_
     bool readable_ = false;          // poll() saw something at the connection
     bool drained_ = false;           // the last fetch brought nothing

@@ -117,7 +117,7 @@ std::optional<std::int64_t> Waiter::wait_once() {
     if (reply.is_nil()) {
         return std::nullopt;
     }
-    return static_cast<std::int64_t>(std::stod(reply.at(2).str()));
+    return static_cast<std::int64_t>(std::stod(reply.at(2).text()));
 }
 
 }  // namespace headrace::bullmq

@@ -53,7 +53,7 @@ public:
     void log(std::string row) override { speaker_.log(running_, std::move(row)); }
 
 private:
-    RunningPtr running_;
+    const RunningPtr& running_;  // of Slots, which outlives this
     Speaker& speaker_;
     StopToken stop_;
 };
@@ -124,9 +124,9 @@ struct Worker::State {
         : options(checked_options(std::move(worker_options))),
           processor(std::move(user_processor)),
           keys(queue, options.prefix),
-          events([this](WorkerEvent::Kind kind, std::string_view id, std::string text) {
+          events([this](WorkerEvent::Kind kind, std::string_view id, std::string_view text) {
               if (options.on_event) {
-                  options.on_event({kind, std::string(id), std::move(text)});
+                  options.on_event({kind, id, text});
               }
           }),
           redis_options(located(std::move(redis), keys)),

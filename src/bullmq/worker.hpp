@@ -84,8 +84,8 @@ struct WorkerEvent {
         closed
     };
     Kind kind = Kind::error;
-    std::string job_id;
-    std::string text;
+    std::string_view job_id;  // both for the time of the call
+    std::string_view text;
 };
 
 struct Limiter {

@@ -147,9 +147,15 @@ Call Calls::move_to_active(const FetchSettings& settings, std::string_view token
     return call.arg(k.base).arg(now).arg(pack_fetch(settings, token)).finish();
 }
 
-const Calls::Head& Calls::finish_head(bool failed) {
-    auto& head = finish_heads_[failed ? 1 : 0];
-    if (head.script == nullptr) {
+Calls::Encoded& Calls::Encoded::arg(std::string_view value) {
+    redis::append_argument(resp, value);
+    ++count;
+    return *this;
+}
+
+const Calls::FinishForm& Calls::finish_form(bool failed) {
+    auto& form = finish_forms_[failed ? 1 : 0];
+    if (form.head.script == nullptr) {
         const auto& k = keys_;
         Builder call(script("moveToFinished", 14), 9);
         call.keys(
@@ -165,9 +171,35 @@ const Calls::Head& Calls::finish_head(bool failed) {
              k.pc,
              failed ? k.failed : k.completed}
         );
-        head = std::move(call).head();
+        form.keys.arg(k.key(failed ? "metrics:failed" : "metrics:completed")).arg(k.marker);
+        form.field.arg(failed ? "failedReason" : "returnvalue");
+        for (const bool fetch : {false, true}) {
+            form.behind[fetch ? 1 : 0].arg(failed ? "failed" : "completed").arg(fetch ? "1" : "0").arg(k.base);
+        }
+        form.head = std::move(call).head();
     }
-    return head;
+    return form;
+}
+
+const Calls::PackedEnding& Calls::packed(Ending&& ending) {
+    auto& last = last_ending_;
+    if (last.members.empty() || last.of != ending) {
+        MapPacker members;
+        add_settings(members, ending.settings);
+        members.add_packed("keepJobs", pack_keep(ending.keep));
+        members.add("attempts", std::int64_t{ending.attempts});
+        if (ending.settings.metrics_points > 0) {
+            members.add("maxMetricsSize", std::int64_t{ending.settings.metrics_points});
+        } else {
+            members.add("maxMetricsSize", "");
+        }
+        members.add("fpof", ending.fail_parent);
+        members.add("cpof", ending.continue_parent);
+        members.add("idof", ending.ignore_dependency);
+        members.add("rdof", ending.remove_dependency);
+        last = {std::move(ending), members.members(), members.size()};
+    }
+    return last;
 }
 
 Call Calls::move_to_finished(
@@ -177,33 +209,35 @@ Call Calls::move_to_finished(
     const Finish& finish,
     std::int64_t now
 ) {
-    const std::string_view target = finish.failed ? "failed" : "completed";
-    MapPacker options;
-    options.add("token", token);
-    add_settings(options, settings);
-    options.add_packed("keepJobs", pack_keep(finish.keep));
-    options.add("attempts", std::int64_t{job.options.attempts});
-    if (settings.metrics_points > 0) {
-        options.add("maxMetricsSize", std::int64_t{settings.metrics_points});
-    } else {
-        options.add("maxMetricsSize", "");
+    const auto& ending = packed(
+        {settings,
+         finish.keep,
+         job.options.attempts,
+         job.options.fail_parent_on_failure,
+         job.options.continue_parent_on_failure,
+         job.options.ignore_dependency_on_failure,
+         job.options.remove_dependency_on_failure}
+    );
+    Packer head;
+    head.map(1 + ending.count);
+    head.string("token");
+    head.string_head(token.size());
+    std::string room;
+    if (!spare_.empty()) {
+        room = std::move(spare_.back());
+        spare_.pop_back();
     }
-    options.add("fpof", job.options.fail_parent_on_failure);
-    options.add("cpof", job.options.continue_parent_on_failure);
-    options.add("idof", job.options.ignore_dependency_on_failure);
-    options.add("rdof", job.options.remove_dependency_on_failure);
-    Builder call(finish_head(finish.failed));
-    call.keys({keys_.job(job.id), metrics_key(finish.failed), keys_.marker});
-    return call.arg(job.id)
+    const auto& form = finish_form(finish.failed);
+    Builder call(form.head, std::move(room));
+    call.joined({keys_.base, job.id})
+        .encoded(form.keys)
+        .arg(job.id)
         .arg(now)
-        .arg(finish.failed ? "failedReason" : "returnvalue")
+        .encoded(form.field)
         .arg(finish.value)
-        .arg(target)
-        .flag(finish.fetch_next)
-        .arg(keys_.base)
-        .arg(options.take())
-        .arg(finish.fields != nullptr ? pack_fields(*finish.fields) : std::string())
-        .finish();
+        .encoded(form.behind[finish.fetch_next ? 1 : 0])
+        .joined({head.bytes(), token, ending.members});
+    return call.arg(finish.fields != nullptr ? pack_fields(*finish.fields) : std::string()).finish();
 }
 
 Call Calls::move_to_delayed(
@@ -334,8 +368,12 @@ Call Calls::get_state(std::string_view id) {
     return call.arg(id).finish();
 }
 
-std::string Calls::metrics_key(bool failed) const {
-    return keys_.key(failed ? "metrics:failed" : "metrics:completed");
+void Calls::over(Call&& call) {
+    constexpr std::size_t most = 128;
+    constexpr std::size_t largest = 4096;
+    if (spare_.size() < most && call.resp.capacity() <= largest) {
+        spare_.push_back(std::move(call.resp));
+    }
 }
 
 }  // namespace headrace::bullmq

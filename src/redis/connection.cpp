@@ -4,6 +4,7 @@
 #include "redis/resp.hpp"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace headrace::redis {
@@ -37,10 +38,12 @@ struct Connection::State {
     std::size_t pending = 0;
     std::string input;
     std::string_view unfed;  // of `input`
+    const bool tls;
+    bool read_dry = false;  // the last read took all that was there
     bool dead = false;
 
-    State(net::Stream s, std::string n, StopToken t, std::chrono::milliseconds timeout)
-        : name(std::move(n)), stream(std::move(s)), stop(std::move(t)), reply_timeout(timeout) {
+    State(net::Stream s, std::string n, StopToken t, std::chrono::milliseconds timeout, bool is_tls)
+        : name(std::move(n)), stream(std::move(s)), stop(std::move(t)), reply_timeout(timeout), tls(is_tls) {
         input.resize(read_size);
     }
 
@@ -208,10 +211,10 @@ Connection Connection::connect(const Options& options, const StopToken& stop) {
         if (options.cluster_key.empty()) {
             return connection;
         }
-        const auto reply = connection.command_raw({"EXISTS", options.cluster_key});
+        auto reply = connection.command_raw({"EXISTS", options.cluster_key});
         const auto moved = moved_to(reply, address);
         if (!moved) {
-            checked(reply);
+            checked(std::move(reply));
             return connection;
         }
         address = *moved;
@@ -225,7 +228,7 @@ Connection Connection::connect_to(const net::Address& address, const Options& op
     std::unique_ptr<State> state;
     try {
         auto stream = net::Stream::connect(address, options.tls ? &options.tls_options : nullptr, deadline, stop);
-        state = std::make_unique<State>(std::move(stream), name, stop, options.reply_timeout);
+        state = std::make_unique<State>(std::move(stream), name, stop, options.reply_timeout, options.tls);
     } catch (const Error& error) {
         if (error.code() == "net.cancelled" || error.code() == "net.tls") {
             throw;
@@ -330,11 +333,15 @@ std::optional<Reply> Connection::try_read_reply() {
             if (auto reply = state_->next_of_input()) {
                 return reply;
             }
+            if (std::exchange(state_->read_dry, false)) {
+                return std::nullopt;  // no second read to hear that there is nothing
+            }
             auto count = state_->stream.read_available(state_->input.data(), state_->input.size());
             if (!count) {
                 return std::nullopt;
             }
             state_->took(*count);
+            state_->read_dry = !state_->tls && *count < state_->input.size();
         }
     });
 }

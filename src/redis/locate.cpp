@@ -46,7 +46,7 @@ net::Address find_master(const Options& options, const StopToken& stop) {
     throw Error(ErrorKind::transient, "redis.connect", "no Sentinel says where " + options.master + " is: " + why);
 }
 
-std::optional<net::Address> moved_to(const Reply& reply, const net::Address& from) {
+std::optional<net::Address> moved_to(const ReplyPart& reply, const net::Address& from) {
     if (!reply.is_error() || !reply.error_text().starts_with("MOVED ")) {
         return std::nullopt;
     }

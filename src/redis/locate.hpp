@@ -15,6 +15,6 @@ net::Address find_master(const Options& options, const StopToken& stop);
 
 // The node that an error reply "MOVED slot host:port" points to; nullopt for any other reply. `from` is the node that
 // said it: an empty host means the same one.
-std::optional<net::Address> moved_to(const Reply& reply, const net::Address& from);
+std::optional<net::Address> moved_to(const ReplyPart& reply, const net::Address& from);
 
 }  // namespace headrace::redis

@@ -13,78 +13,67 @@ Error unexpected(std::string_view wanted) {
 
 }  // namespace
 
-Reply Reply::of_text(Type type, std::string text) {
-    Reply reply;
-    reply.type_ = type;
-    reply.text_ = std::move(text);
-    return reply;
-}
-
-Reply Reply::of_integer(std::int64_t value) {
-    Reply reply;
-    reply.type_ = Type::integer;
-    reply.integer_ = value;
-    return reply;
-}
-
-Reply Reply::of_array(std::size_t count) {
-    Reply reply;
-    reply.type_ = Type::array;
-    reply.elements_.resize(count);
-    return reply;
-}
-
-const std::string& Reply::str() const {
+std::string_view ReplyPart::str() const {
     if (!is_text()) {
         throw unexpected("text");
     }
-    return text_;
+    return bytes();
 }
 
-std::string Reply::take_str() {
-    if (!is_text()) {
-        throw unexpected("text");
-    }
-    return std::move(text_);
-}
-
-std::int64_t Reply::integer() const {
+std::int64_t ReplyPart::integer() const {
     if (type_ == Type::integer) {
-        return integer_;
+        return value_;
     }
+    if (!is_text()) {
+        throw unexpected("an integer");
+    }
+    const auto text = str();
     std::int64_t value = 0;
-    const char* end = text_.data() + text_.size();
-    auto parsed = std::from_chars(text_.data(), end, value);
-    if (!is_text() || parsed.ec != std::errc{} || parsed.ptr != end) {
+    const char* end = text.data() + text.size();
+    auto parsed = std::from_chars(text.data(), end, value);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) {
         throw unexpected("an integer");
     }
     return value;
 }
 
-const std::vector<Reply>& Reply::elements() const {
+std::span<const ReplyPart> ReplyPart::elements() const {
     if (type_ != Type::array) {
         throw unexpected("an array");
     }
-    return elements_;
+    return {static_cast<const ReplyPart*>(data_), size()};
 }
 
-std::vector<Reply>& Reply::elements() {
-    if (type_ != Type::array) {
-        throw unexpected("an array");
-    }
-    return elements_;
-}
-
-const Reply& Reply::at(std::size_t index) const {
-    const auto& all = elements();
+const ReplyPart& ReplyPart::at(std::size_t index) const {
+    const auto all = elements();
     if (index >= all.size()) {
         throw unexpected("an array of this length");
     }
     return all[index];
 }
 
-Error error_of(const Reply& reply) {
-    const auto& text = reply.error_text();
+void* Reply::Memory::take(std::size_t size) {
+    constexpr std::size_t step = alignof(ReplyPart);
+    size = (size + step - 1) / step * step;
+    if (size > left) {
+        left = std::max(size, next_block);
+        next = blocks.emplace_back(std::make_unique_for_overwrite<std::byte[]>(left)).get();
+        next_block *= 2;
+    }
+    left -= size;
+    return std::exchange(next, next + size);
+}
+
+Reply& Reply::operator=(Reply&& other) noexcept {
+    memory_ = std::move(other.memory_);
+    type_ = std::exchange(other.type_, Type::nil);
+    value_ = std::exchange(other.value_, 0);
+    data_ = std::exchange(other.data_, nullptr);
+    return *this;
+}
+
+Error error_of(const ReplyPart& reply) {
+    const std::string text(reply.error_text());
     const auto word = std::string_view(text).substr(0, text.find(' '));
     // A script's error carries the inner word behind a prefix in some versions: "ERR … OOM command not allowed …".
     if (word == "OOM" || text.find("OOM command not allowed") != std::string::npos) {
@@ -109,10 +98,14 @@ Error error_of(const Reply& reply) {
     return Error(transient ? ErrorKind::transient : ErrorKind::permanent, "redis.command", text);
 }
 
-Reply checked(Reply reply) {
+void check(const ReplyPart& reply) {
     if (reply.is_error()) {
         throw error_of(reply);
     }
+}
+
+Reply checked(Reply reply) {
+    check(reply);
     return reply;
 }
 

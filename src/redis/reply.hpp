@@ -1,28 +1,27 @@
-// One answer of Redis. Owning value type, cheap to move; parsed by hiredis' reader straight into this form.
+// One answer of Redis: a tree in one block of memory, as it came off the wire. RespReader makes them (resp.hpp).
+// Whoever keeps a text longer than the reply copies it.
 #pragma once
 
 #include "base/error.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace headrace::redis {
 
-class Reply {
+// A whole reply or one element of it. Lives in its Reply.
+class ReplyPart {
 public:
     enum class Type : std::uint8_t { nil, status, error, integer, bulk, array };
 
-    Reply() = default;
-    static Reply of_text(Type type, std::string text);  // status, error or bulk
-    static Reply of_integer(std::int64_t value);
-    static Reply of_array(std::size_t count);  // `count` nils, to be filled through elements()
-
-    void set_text(Type type, std::string_view text) {
-        type_ = type;
-        text_.assign(text);
-    }
+    ReplyPart(const ReplyPart&) = delete;
+    ReplyPart& operator=(const ReplyPart&) = delete;
 
     Type type() const { return type_; }
 
@@ -37,28 +36,67 @@ public:
     bool is_text() const { return type_ == Type::bulk || type_ == Type::status; }
 
     // Throw Error{permanent, "redis.protocol"} on another type: the server, or a script, is not the one we know.
-    const std::string& str() const;  // bulk or status
-    std::string take_str();          // the same, moved out
-    std::int64_t integer() const;    // integer, or a bulk that is a decimal integer
-    const std::vector<Reply>& elements() const;
-    std::vector<Reply>& elements();
-    const Reply& at(std::size_t index) const;  // of an array; throws redis.protocol when too short
+    std::string_view str() const [[clang::lifetimebound]];  // bulk or status
 
-    const std::string& error_text() const { return text_; }  // of an error: the server's own words
+    std::string text() const { return std::string(str()); }  // the same, to be kept
+
+    std::int64_t integer() const;  // integer, or a bulk that is a decimal integer
+    std::span<const ReplyPart> elements() const [[clang::lifetimebound]];
+    const ReplyPart& at(std::size_t index) const
+        [[clang::lifetimebound]];  // of an array; throws redis.protocol when too short
+
+    // Of an error: the server's own words.
+    std::string_view error_text() const [[clang::lifetimebound]] { return bytes(); }
+
+protected:
+    ReplyPart() = default;
 
 private:
+    friend class Reply;
+    friend class ReplyMaker;
+
+    std::size_t size() const { return static_cast<std::size_t>(value_); }
+
+    std::string_view bytes() const { return {static_cast<const char*>(data_), size()}; }
+
     Type type_ = Type::nil;
-    std::int64_t integer_ = 0;
-    std::string text_;
-    std::vector<Reply> elements_;
+    std::int64_t value_ = 0;  // the integer, or how many bytes or elements there are
+    void* data_ = nullptr;    // the text, or the first element
+};
+
+// Owns the tree. Moving it moves nothing but the root: parts stay where they are.
+class Reply : public ReplyPart {
+public:
+    Reply() = default;
+
+    Reply(Reply&& other) noexcept { *this = std::move(other); }
+
+    Reply& operator=(Reply&& other) noexcept;
+
+private:
+    friend class ReplyMaker;
+
+    // Grows only. Most replies have room in the first block.
+    struct Memory {
+        alignas(ReplyPart) std::byte first[800];
+        std::byte* next = first;
+        std::size_t left = sizeof first;
+        std::size_t next_block = 4 * sizeof first;
+        std::vector<std::unique_ptr<std::byte[]>> blocks;
+
+        void* take(std::size_t size);  // aligned for a ReplyPart
+    };
+
+    std::unique_ptr<Memory> memory_;  // none: no texts and no elements
 };
 
 // What an error reply means: OOM → sink.redis_oom (transient); NOAUTH, WRONGPASS, NOPERM → redis.auth (unauthorized);
 // LOADING, READONLY, MISCONF, TRYAGAIN, CLUSTERDOWN, MASTERDOWN, BUSY, NOREPLICAS, UNBLOCKED, MOVED, ASK →
 // redis.command (transient); else redis.command (permanent). The message is the server's text.
-Error error_of(const Reply& reply);
+Error error_of(const ReplyPart& reply);
 
-// `reply` unless it is an error, which is thrown.
-Reply checked(Reply reply);
+// Throws what an error reply means.
+void check(const ReplyPart& reply);
+Reply checked(Reply reply);  // `reply`, unless it is an error
 
 }  // namespace headrace::redis

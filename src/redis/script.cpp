@@ -49,7 +49,7 @@ std::string as_eval(std::string_view evalsha, const Script& script) {
     return out;
 }
 
-bool is_no_script(const Reply& reply) {
+bool is_no_script(const ReplyPart& reply) {
     return reply.is_error() && reply.error_text().starts_with("NOSCRIPT");
 }
 

@@ -32,6 +32,6 @@ void load(Connection& connection, std::span<const Script* const> scripts);
 // script and makes the server know it, in one round trip.
 std::string as_eval(std::string_view evalsha, const Script& script);
 
-bool is_no_script(const Reply& reply);
+bool is_no_script(const ReplyPart& reply);
 
 }  // namespace headrace::redis

@@ -287,7 +287,7 @@ Applied apply_script(redis::Connection& cache, const Generation& generation, con
     if (m.form == Form::key && !staging.empty()) {
         broken_twin::loose_publish(cache, {space.marker(), m.meta_key, staging, generation.key().live});
     }
-    const auto answer = call(cache, script, words).at(0).str();
+    const auto answer = call(cache, script, words).at(0).text();
     HEADRACE_POINT("K13");
     return answer == "APPLIED"   ? Applied::applied
            : answer == "NOSTAGE" ? Applied::no_stage

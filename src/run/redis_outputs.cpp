@@ -66,7 +66,7 @@ std::vector<Live> RedisOutputs::look_together(std::span<const Generation> genera
             found.push_back(
                 {.epoch = known ? applied.at(0).integer() : -1,
                  .seq = known ? applied.at(1).integer() : -1,
-                 .run_id = known ? applied.at(2).str() : std::string(),
+                 .run_id = known ? applied.at(2).text() : std::string(),
                  .whole = redis::checked(cache.read_reply()).integer() == 1}
             );
         }

@@ -71,7 +71,7 @@ Target target_of(Connection& db, const CacheAt& cache_at, Generation current, st
     if (marker.at(2).is_nil()) {
         throw no_previous(fmt::format("no previous generation of {} is kept", name));
     }
-    const auto label = marker.at(2).str();
+    const auto label = marker.at(2).text();
     const auto dot = label.find('.');
     const auto commit = db.exec(
         "select run_id, rows, manifest, coalesce(manifest->>'asOf', to_char(committed_at at time zone 'UTC',"
@@ -93,7 +93,7 @@ Target target_of(Connection& db, const CacheAt& cache_at, Generation current, st
         throw no_previous(fmt::format("generation {} of {} has gone from Redis", label, name));
     }
     if (m.form != Form::pointer && m.bytes <= largest_payload) {
-        m.payload = cache.command({"DUMP", m.keys.front().staging}).take_str();
+        m.payload = cache.command({"DUMP", m.keys.front().staging}).text();
     }
     target.shown = {
         .output_id = target.current.output_id,

@@ -197,7 +197,7 @@ struct Worker::State {
         options.on_event = [](const bullmq::WorkerEvent& event) {
             if (event.kind == bullmq::WorkerEvent::Kind::error ||
                 event.kind == bullmq::WorkerEvent::Kind::disconnected) {
-                log::warn("queue", {{"job", event.job_id}, {"error", event.text}});
+                log::warn("queue", {{"job", std::string(event.job_id)}, {"error", std::string(event.text)}});
             }
         };
         return options;

@@ -220,14 +220,14 @@ public:
         const auto& key = manifest.keys.front().staging;
         cache_.command({"SET", key, content});
         if (with_payload) {
-            manifest.payload = cache_.command({"DUMP", key}).take_str();
+            manifest.payload = cache_.command({"DUMP", key}).text();
         }
         return manifest;
     }
 
     std::string live(const run::Output& output) {
         auto reply = cache_.command({"GET", output.name.substr(6)});
-        return reply.is_nil() ? std::string() : reply.take_str();
+        return reply.is_nil() ? std::string() : reply.text();
     }
 
     void drop_live(const run::Output& output) { cache_.command({"DEL", output.name.substr(6)}); }

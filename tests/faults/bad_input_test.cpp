@@ -292,7 +292,7 @@ TEST_F(BadInput, F05_ZombieNeitherPublishesNorMovesBack) {
     EXPECT_EQ(stack.await_final(run_id, std::chrono::seconds(40)), "succeeded") << heir->log();
     stack.set_version(3);
     EXPECT_EQ(stack.await_final(stack.trigger("t"), std::chrono::seconds(40)), "succeeded") << heir->log();
-    const auto seq = stack.redis().command({"HGET", "cache:t:meta", "seq"}).str();
+    const auto seq = stack.redis().command({"HGET", "cache:t:meta", "seq"}).text();
     worker->resume();
     ASSERT_TRUE(worker->wait_for_log("attempt ended", std::chrono::seconds(20))) << worker->log();
     EXPECT_EQ(support::look_at(stack.get("cache:t"), rows).version, 3);

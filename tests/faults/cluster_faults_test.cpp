@@ -48,7 +48,7 @@ struct ClusterNode {
         connection.emplace(redis::Connection::connect(
             redis::parse_redis_url(fmt::format("redis+unix://{}?db=0", server.socket())), StopToken()
         ));
-        id = ask({"CLUSTER", "MYID"}).take_str();
+        id = ask({"CLUSTER", "MYID"}).text();
     }
 
     redis::Reply ask(redis::Connection::List command) { return connection->command(command); }
@@ -76,7 +76,7 @@ protected:
         }
         EXPECT_TRUE(stack.await([&] {
             return std::all_of(nodes.begin(), nodes.end(), [](const auto& node) {
-                const auto info = node->ask({"CLUSTER", "INFO"}).take_str();
+                const auto info = node->ask({"CLUSTER", "INFO"}).text();
                 return redis::info_field(info, "cluster_state") == "ok" &&
                        redis::info_field(info, "cluster_known_nodes") == "3";
             });
@@ -149,13 +149,13 @@ protected:
     ClusterNode& another(const ClusterNode& node) { return node.id == nodes[0]->id ? *nodes[1] : *nodes[0]; }
 
     void expect_shown(int version) {
-        const auto json = owner_of("{a}:json").ask({"GET", "{a}:json"}).take_str();
+        const auto json = owner_of("{a}:json").ask({"GET", "{a}:json"}).text();
         const auto seen = support::look_at(json, cluster_rows);
         EXPECT_EQ(seen.problem, "");
         EXPECT_EQ(seen.version, version);
         EXPECT_EQ(owner_of("{b}:list").ask({"LLEN", "{b}:list"}).integer(), cluster_rows / 100);
         EXPECT_EQ(owner_of("{c}:hash").ask({"HLEN", "{c}:hash"}).integer(), cluster_rows);
-        const auto one = owner_of("{c}:hash").ask({"HGET", "{c}:hash", "7"}).take_str();
+        const auto one = owner_of("{c}:hash").ask({"HGET", "{c}:hash", "7"}).text();
         EXPECT_NE(one.find(fmt::format("\"v\":{}", version)), std::string::npos) << one;
     }
 
@@ -199,7 +199,7 @@ TEST_F(Cluster, F14_NothingIsPublishedFromHalfASlot) {
     worker->resume();
     ASSERT_TRUE(worker->wait_for_log("TRYAGAIN", seconds(20))) << worker->log();
     EXPECT_EQ(run_of(stack, "state", run_id), "committed");
-    EXPECT_EQ(support::look_at(from.ask({"GET", "{a}:json"}).take_str(), cluster_rows).version, 1);
+    EXPECT_EQ(support::look_at(from.ask({"GET", "{a}:json"}).text(), cluster_rows).version, 1);
     move_keys("{a}:json", from, to);
     end_move("{a}:json", to);
     EXPECT_EQ(stack.await_final(run_id), "succeeded") << worker->log();

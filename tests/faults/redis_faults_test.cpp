@@ -79,7 +79,7 @@ TEST(RedisFailover, F13_ReplicaThatIsBehindIsPromoted) {
     );
     standby.command({"REPLICAOF", "127.0.0.1", std::to_string(primary.port())});
     ASSERT_TRUE(stack.await([&] {
-        const auto info = standby.command({"INFO", "replication"}).take_str();
+        const auto info = standby.command({"INFO", "replication"}).text();
         return redis::info_field(info, "master_link_status") == "up" &&
                standby.command({"EXISTS", "cache:t"}).integer() == 1;
     }));
@@ -91,7 +91,7 @@ TEST(RedisFailover, F13_ReplicaThatIsBehindIsPromoted) {
     const auto third = stack.trigger("t");
     proxied.proxy->redirect(replica.socket());
     primary.crash();
-    EXPECT_EQ(support::look_at(standby.command({"GET", "cache:t"}).take_str(), Scene::rows).version, 1);
+    EXPECT_EQ(support::look_at(standby.command({"GET", "cache:t"}).text(), Scene::rows).version, 1);
     scene.worker->resume();
     EXPECT_EQ(stack.await_final(third), "succeeded") << scene.worker->log();
     EXPECT_TRUE(stack.await([&] { return shown_version(stack) == 3; })) << shown_version(stack);
@@ -204,8 +204,8 @@ TEST(RedisStall, F18_ReplacingALargeHashStopsNobody) {
     }
     // Small ones are never freed by the other thread, so these are the two large ones.
     EXPECT_TRUE(stack.await([&] {
-        return redis::info_field(redis.command({"INFO", "memory"}).take_str(), "lazyfreed_objects") == "2";
-    })) << redis.command({"INFO", "memory"}).take_str();
+        return redis::info_field(redis.command({"INFO", "memory"}).text(), "lazyfreed_objects") == "2";
+    })) << redis.command({"INFO", "memory"}).text();
     EXPECT_EQ(stack.sql("select count(*) as x from etl_runs where crash_count > 0 or attempt > 1"), "0");
 }
 

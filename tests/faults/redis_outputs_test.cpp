@@ -50,7 +50,7 @@ std::vector<run::Stale> stale_outputs(Stack& stack) {
     return run::find_stale(ledger, outputs);
 }
 
-int row_version(const redis::Reply& row) {
+int row_version(const redis::ReplyPart& row) {
     int v = -1;
     if (!row.is_nil()) {
         const auto at = row.str().find("\"v\":");
@@ -86,12 +86,12 @@ private:
             look(redis.command({"MGET", "d:0", "d:" + last}), direct);
             const auto at = redis.command({"GET", "p:*:current"});
             if (!at.is_nil()) {
-                look(redis.command({"MGET", at.str() + "p:0", at.str() + "p:" + last}), pointer);
+                look(redis.command({"MGET", at.text() + "p:0", at.text() + "p:" + last}), pointer);
             }
         }
     }
 
-    void look(const redis::Reply& two, int& last) {
+    void look(const redis::ReplyPart& two, int& last) {
         const int v = row_version(two.at(0));
         if (v != row_version(two.at(1)) || (v < last && !backwards_)) {
             violation_ = fmt::format("{} and {} after {}", v, row_version(two.at(1)), last);

@@ -57,8 +57,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
             while (auto reply = reader.next()) {
                 tried([&] { bullmq::read_job("1", *reply); });
                 tried([&] { bullmq::read_event(*reply); });
-                tried([&] { bullmq::accepted(*reply, "fuzz"); });
-                tried([&] { bullmq::fetched(std::move(*reply)); });
+                tried([&] { bullmq::check_accepted(*reply, "fuzz"); });
+                tried([&] { bullmq::fetched(*reply); });
             }
         }
     });

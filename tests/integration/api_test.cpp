@@ -874,7 +874,7 @@ TEST_F(ApiIntegration, sessions_are_those_of_the_fastify_app) {
     const auto extended = me(cookie);
     EXPECT_EQ(extended.status, 200);
     EXPECT_NE(extended.headers.get("Set-Cookie").find("; Path=/; Expires="), std::string::npos);
-    auto after = redis().command({"GET", "mc:sess:" + sid}).take_str();
+    auto after = redis().command({"GET", "mc:sess:" + sid}).text();
     EXPECT_NE(after, before);
     EXPECT_GT(redis().command({"TTL", "mc:sess:" + sid}).integer(), 28'700);
     after.replace(after.find("20"), 24, before.substr(before.find("20"), 24));
@@ -901,7 +901,7 @@ TEST_F(ApiIntegration, logout_is_final_and_links_work_once) {
     EXPECT_EQ(use().status, 401);
     cookie_ = set.substr(0, set.find(';'));
     const auto key = "mc:sess:" + cookie_.substr(7, 32);
-    const auto session = redis().command({"GET", key}).take_str();
+    const auto session = redis().command({"GET", key}).text();
     EXPECT_EQ(get("/api/auth/me").status, 200);
     const auto out = post("/api/auth/logout");
     EXPECT_EQ(out.status, 204);

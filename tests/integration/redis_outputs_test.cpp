@@ -54,7 +54,7 @@ protected:
         std::vector<std::string> found;
         const auto reply = run_->cache().command({"KEYS", pattern});
         for (const auto& key : reply.elements()) {
-            found.push_back(key.str());
+            found.push_back(key.text());
         }
         std::sort(found.begin(), found.end());
         return found;
@@ -214,7 +214,7 @@ TEST_F(RedisOutputs, NothingIsKeptWithoutKeepPrevious) {
         t.cache().command({"ZRANGE", fmt::format("{{o:{}}}:gens", t.output_id(2)), "0", "-1", "WITHSCORES"});
     ASSERT_EQ(due.elements().size(), 2u);
     const auto now = t.cache().command({"TIME"}).at(0).integer() * 1000;
-    EXPECT_NEAR(static_cast<double>(std::stoll(due.at(1).str()) - now), 60'000, 5'000)
+    EXPECT_NEAR(static_cast<double>(std::stoll(due.at(1).text()) - now), 60'000, 5'000)
         << "a reader may just have asked for the pointer";
 }
 
@@ -321,14 +321,14 @@ TEST_F(RedisOutputs, RollbackOfEveryLayoutAndForwardAgain) {
         const auto field = t.cache().command({"HGET", "h", "0"});
         return std::vector<int>{
             version_in(t.get("j")),
-            field.is_nil() ? -1 : version_in(field.str()),
+            field.is_nil() ? -1 : version_in(field.text()),
             version_in(t.get("d:0")),
             version_in(read("p:*", "p:0"))};
     };
     const auto all = [](int v) { return std::vector<int>{v, v, v, v}; };
     ASSERT_EQ(t.publish(rows(0, 20, 1)), "succeeded");
     const auto first = t.last_run();
-    const auto as_of = t.cache().command({"HGET", "j:meta", "asOf"}).take_str();
+    const auto as_of = t.cache().command({"HGET", "j:meta", "asOf"}).text();
     EXPECT_EQ(refused(), "run.no_previous");
     ASSERT_EQ(t.publish(rows(0, 30, 2)), "succeeded");
     const auto done = roll_back();
@@ -417,7 +417,7 @@ TEST_F(RedisOutputs, RunThatWillNotFitIsRefusedBeforeItStages) {
     EXPECT_EQ(t.publish(rows(0, 20'000, 2)), "redis.no_room");
     EXPECT_NE(t.last_error().find("about 1."), std::string::npos) << t.last_error();
     EXPECT_TRUE(keys("{o:*}:s:*").empty());
-    EXPECT_EQ(version_in(t.cache().command({"HGET", "h", "0"}).str()), 1);
+    EXPECT_EQ(version_in(t.cache().command({"HGET", "h", "0"}).text()), 1);
     // A server that evicts makes room by itself.
     t.cache().command({"CONFIG", "SET", "maxmemory-policy", "volatile-lru"});
     t.cache().command({"CONFIG", "SET", "maxmemory", std::to_string(used * 4)});
@@ -439,7 +439,7 @@ TEST_F(RedisOutputs, F16_fullRedisStillPublishes) {
     t.cache().command({"CONFIG", "SET", "maxmemory", "1000000"});
     EXPECT_EQ(t.cache().command_raw({"SET", "x", "y"}).error_text().substr(0, 3), "OOM");
     EXPECT_TRUE(t.make_visible());
-    EXPECT_EQ(version_in(t.cache().command({"HGET", "h", "0"}).str()), 2);
+    EXPECT_EQ(version_in(t.cache().command({"HGET", "h", "0"}).text()), 2);
     EXPECT_EQ(version_in(t.get("d:99")), 2);
     EXPECT_EQ(version_in(read("p:*", "p:99")), 2);
     EXPECT_EQ(version_in(t.get("m:99")), 2);
@@ -507,7 +507,7 @@ private:
             look("direct", redis.command({"MGET", "d:0", "d:9"}), last[1]);
             look("merge", redis.command({"MGET", "m:0", "m:9"}), last[2]);
             const auto at = redis.command({"GET", "p:*:current"});
-            const auto prefix = at.is_nil() ? std::string() : at.str();
+            const auto prefix = at.is_nil() ? std::string() : at.text();
             look("pointer", redis.command({"MGET", prefix + "p:0", prefix + "p:9"}), last[3]);
             if (++reads_ % 4 == 0) {  // leaves a core to the rest: still more than a thousand looks a second
                 net::wait_readable(-1, Deadline::in(std::chrono::milliseconds(1)), stop_.token());
@@ -515,8 +515,8 @@ private:
         }
     }
 
-    void look(const char* what, const redis::Reply& two, int& last) {
-        const auto version = [&](std::size_t i) { return two.at(i).is_nil() ? -1 : version_in(two.at(i).str()); };
+    void look(const char* what, const redis::ReplyPart& two, int& last) {
+        const auto version = [&](std::size_t i) { return two.at(i).is_nil() ? -1 : version_in(two.at(i).text()); };
         if (version(0) != version(1) || version(0) < last) {
             std::lock_guard lock(mutex_);
             violation_ = fmt::format("{}: {} and {} after {}", what, version(0), version(1), last);

@@ -133,7 +133,7 @@ std::string SinkRun::sql(const std::string& statement, const std::vector<postgre
 
 std::string SinkRun::get(const std::string& key) {
     auto reply = cache_.command({"GET", key});
-    return reply.is_nil() ? std::string() : reply.take_str();
+    return reply.is_nil() ? std::string() : reply.text();
 }
 
 run::PublishResult SinkRun::publish_output(std::int64_t output_id, bool force, Deadline until) {

@@ -181,13 +181,13 @@ redis::Connection& Stack::redis() {
 
 std::string Stack::get(const std::string& key) {
     auto reply = redis().command({"GET", key});
-    return reply.is_nil() ? std::string() : reply.take_str();
+    return reply.is_nil() ? std::string() : reply.text();
 }
 
-Seen look_at(const std::string& json, int rows) {
+Seen look_at(std::string_view json, int rows) {
     Seen seen;
     if (json.size() < 2 || json.front() != '[' || json.back() != ']') {
-        return {-1, "not a JSON array: " + json.substr(0, 80)};
+        return {-1, "not a JSON array: " + std::string(json.substr(0, 80))};
     }
     int count = 0;
     static constexpr std::string_view mark = "\"v\":";

@@ -98,6 +98,6 @@ struct Seen {
     std::string problem;
 };
 
-Seen look_at(const std::string& json, int rows);
+Seen look_at(std::string_view json, int rows);
 
 }  // namespace headrace::support

@@ -48,10 +48,10 @@ Finding check_postgres(const Context& context) {
 
 Finding check_redis(const redis::Options& options, bool is_queue) {
     auto redis = redis::Connection::connect(options, StopToken());
-    const auto info = redis.command({"INFO"}).take_str();
+    const auto info = redis.command({"INFO"}).text();
     const auto setting = [&](std::string_view name) {
         const auto reply = redis.command({"CONFIG", "GET", name});
-        return reply.elements().size() == 2 ? reply.at(1).str() : std::string();
+        return reply.elements().size() == 2 ? reply.at(1).text() : std::string();
     };
     const auto version = std::string(redis::info_field(info, "redis_version"));
     if (version.empty() || version[0] < '7') {
@@ -74,7 +74,7 @@ Finding check_redis(const redis::Options& options, bool is_queue) {
 // In a cluster the keys of an output must share a slot (redis.cross_slot at the first run).
 Finding check_cluster(const Context& context) {
     auto redis = redis::Connection::connect(context.cache_redis, StopToken());
-    const auto info = redis.command({"INFO", "cluster"}).take_str();
+    const auto info = redis.command({"INFO", "cluster"}).text();
     if (redis::info_field(info, "cluster_enabled") != "1") {
         return {true, "the cache is one server"};
     }

@@ -109,7 +109,7 @@ public:
         manifest.keep_ms = keys_.keep_ms;
         manifest.sweep_ms = keys_.sweep_ms;
         if (in_hash_ && !nothing) {
-            manifest.payload = session_->connection().command({"DUMP", staging_}).take_str();
+            manifest.payload = session_->connection().command({"DUMP", staging_}).text();
         }
         HEADRACE_POINT("K8");
         return manifest;

@@ -62,7 +62,7 @@ public:
         session_.emplace(
             options_, context, key_, pipeline::hash_tag(key_), redis::Pipeline::Window{.bytes = 1 << 20, .commands = 64}
         );
-        session_->pipe().on_reply([this](const redis::Reply& reply) { count_added(reply); });
+        session_->pipe().on_reply([this](const redis::ReplyPart& reply) { count_added(reply); });
         staging_.emplace(session_->pipe(), session_->space().staging(context.attempt_id));
     }
 
@@ -93,7 +93,7 @@ public:
             if (copy.is_nil()) {
                 throw lost("is gone");
             }
-            manifest.payload = copy.take_str();
+            manifest.payload = copy.text();
         }
         HEADRACE_POINT("K8");
         return manifest;
@@ -116,7 +116,7 @@ public:
 
 private:
     // Elements that a hash or set did not have before. Their sum is what it must hold.
-    void count_added(const redis::Reply& reply) {
+    void count_added(const redis::ReplyPart& reply) {
         if (reply.is_array() && !layout_->expected_count()) {
             added_ += static_cast<std::uint64_t>(reply.at(0).integer());
         }

@@ -37,7 +37,7 @@ Session::Session(
 }
 
 void Session::refuse_cross_slot(std::string_view live, std::string_view tag) {
-    const auto info = connection_.command({"INFO", "cluster"}).take_str();
+    const auto info = connection_.command({"INFO", "cluster"}).text();
     if (redis::info_field(info, "cluster_enabled") != "1" || !tag.empty()) {
         return;
     }
@@ -61,7 +61,7 @@ void Session::look(std::uint64_t staged) {
 
 // A server that evicts makes room by itself; it is full all the time.
 void Session::check_room(std::uint64_t staged) {
-    const auto info = connection_.command({"INFO", "memory"}).take_str();
+    const auto info = connection_.command({"INFO", "memory"}).text();
     const auto most = number_in(info, "maxmemory");
     if (most == 0 || redis::info_field(info, "maxmemory_policy") != "noeviction") {
         return;

@@ -5,6 +5,7 @@
 #include "bullmq/keys.hpp"
 #include "bullmq/options.hpp"
 #include "bullmq/scripts.hpp"
+#include "redis/resp.hpp"
 
 #include <boost/json.hpp>
 
@@ -25,14 +26,20 @@ bool refused(const JobOptions& options, std::string_view data = "{}") {
     return false;
 }
 
+Reply parsed(std::string_view bytes) {
+    redis::RespReader reader;
+    reader.feed(bytes);
+    return reader.next().value();
+}
+
 Reply hash(std::initializer_list<std::pair<std::string, std::string>> fields) {
-    auto reply = Reply::of_array(fields.size() * 2);
-    std::size_t i = 0;
+    std::string bytes;
+    redis::append_head(bytes, fields.size() * 2);
     for (const auto& [key, value] : fields) {
-        reply.elements()[i++] = Reply::of_text(Reply::Type::bulk, key);
-        reply.elements()[i++] = Reply::of_text(Reply::Type::bulk, value);
+        redis::append_argument(bytes, key);
+        redis::append_argument(bytes, value);
     }
-    return reply;
+    return parsed(bytes);
 }
 
 TEST(Keys, AreBullMqs) {
@@ -221,19 +228,15 @@ TEST(Scripts, EveryCallFitsItsScript) {
 }
 
 TEST(Scripts, AnswersAreRead) {
-    EXPECT_FALSE(fetched(Reply::of_integer(0)).job);
-    auto reply = Reply::of_array(4);
-    reply.elements()[0] = Reply::of_integer(0);
-    reply.elements()[1] = Reply::of_integer(0);
-    reply.elements()[2] = Reply::of_integer(250);
-    reply.elements()[3] = Reply::of_integer(1763700000000);
-    auto limited = fetched(std::move(reply));
+    EXPECT_EQ(fetched(parsed(":0\r\n")).job, nullptr);
+    const auto reply = parsed("*4\r\n:0\r\n:0\r\n:250\r\n:1763700000000\r\n");
+    const auto limited = fetched(reply);
     EXPECT_EQ(limited.rate_limited, Millis(250));
     EXPECT_EQ(limited.next_delayed, 1763700000000);
-    EXPECT_EQ(code_of(Reply::of_integer(-2)), Code::lock_missing);
-    EXPECT_FALSE(code_of(Reply::of_integer(0)));
-    EXPECT_FALSE(code_of(Reply::of_text(Reply::Type::bulk, "-2")));  // an id, not a code
-    EXPECT_THROW(accepted(Reply::of_integer(-5), "add"), Error);
+    EXPECT_EQ(code_of(parsed(":-2\r\n")), Code::lock_missing);
+    EXPECT_FALSE(code_of(parsed(":0\r\n")));
+    EXPECT_FALSE(code_of(parsed("$2\r\n-2\r\n")));  // an id, not a code
+    EXPECT_THROW(accepted(parsed(":-5\r\n"), "add"), Error);
 }
 
 // Nobody can write infinity as JSON, and the scripts fail on it: the scheduler would stop.

@@ -1,5 +1,7 @@
 #include "bullmq/slots.hpp"
 
+#include "redis/resp.hpp"
+
 #include <gtest/gtest.h>
 
 #include <condition_variable>
@@ -12,9 +14,9 @@ using namespace headrace::bullmq;
 namespace {
 
 RunningPtr job(const std::string& id) {
-    Job out;
-    out.id = id;
-    return std::make_shared<Running>(std::move(out), "token");
+    redis::RespReader reader;
+    reader.feed("*0\r\n");
+    return std::make_shared<Running>(id, reader.next().value(), "token");
 }
 
 std::vector<RunningPtr> jobs(std::initializer_list<const char*> ids) {

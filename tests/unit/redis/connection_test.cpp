@@ -78,7 +78,7 @@ private:
             while (auto command = reader.next()) {
                 std::vector<std::string> args;
                 for (const auto& arg : command->elements()) {
-                    args.push_back(arg.str());
+                    args.emplace_back(arg.str());
                 }
                 commands.push_back(args);
                 auto text = answer_(args);

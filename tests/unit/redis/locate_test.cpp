@@ -1,14 +1,21 @@
 #include "redis/locate.hpp"
 
 #include "base/error.hpp"
+#include "redis/resp.hpp"
 
 #include <gtest/gtest.h>
 
 namespace headrace::redis {
 namespace {
 
-Reply moved(std::string text) {
-    return Reply::of_text(Reply::Type::error, std::move(text));
+Reply parsed(std::string_view bytes) {
+    RespReader reader;
+    reader.feed(bytes);
+    return reader.next().value();
+}
+
+Reply moved(const std::string& text) {
+    return parsed("-" + text + "\r\n");
 }
 
 TEST(Locate, FollowsMovedToThatNode) {
@@ -23,7 +30,7 @@ TEST(Locate, FollowsMovedToThatNode) {
     ASSERT_TRUE(to);
     EXPECT_EQ(to->host, "fd00::7");
     EXPECT_FALSE(moved_to(moved("ERR no"), from));
-    EXPECT_FALSE(moved_to(Reply::of_integer(1), from));
+    EXPECT_FALSE(moved_to(parsed(":1\r\n"), from));
 }
 
 TEST(Locate, ReadsUrlsOfSentinelsAndClusters) {
