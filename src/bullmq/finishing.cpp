@@ -81,7 +81,7 @@ void Speaker::finish(const RunningPtr& running, ProcessResult result) {
     }
     running->finishing = true;
     const auto& job = running->job;
-    std::list<Pending> one(1);
+    auto one = blank();
     auto& out = one.front();
     out.what = What::finish;
     out.running = running;
@@ -133,6 +133,17 @@ void Speaker::finish(const RunningPtr& running, ProcessResult result) {
     outbox_.splice(outbox_.end(), one);
 }
 
+// A list of one.
+std::list<Speaker::Pending> Speaker::blank() {
+    std::list<Pending> one;
+    if (spare_.empty()) {
+        one.emplace_back();
+    } else {
+        one.splice(one.end(), spare_, spare_.begin());
+    }
+    return one;
+}
+
 void Speaker::fail(Pending& out, const RunningPtr& running) {
     const auto& job = running->job;
     const auto now = now_ms();
@@ -166,6 +177,10 @@ void Speaker::receive() {
         one.splice(one.end(), in_flight_, in_flight_.begin());
         rest_at_ = {};
         answered(std::move(one.front()), *reply);
+        if (spare_.size() < worker_.concurrency) {
+            one.front() = {};
+            spare_.splice(spare_.end(), one);
+        }
     }
     send_again();
     dispatch();

@@ -17,9 +17,16 @@ namespace headrace::bullmq {
 
 struct Running {
     Running(const std::string& job_id, const redis::ReplyPart& hash, std::string lock_token)
-        : job(read_job(job_id, hash)), id(job_id), token(std::move(lock_token)), keep_logs(job.options.keep_logs) {}
+        : own_job_(new Job(read_job(job_id, hash))),
+          id(job_id),
+          token(std::move(lock_token)),
+          keep_logs(job.options.keep_logs) {}
 
-    Job job;               // the slot's while the processor runs, else the speaker's
+private:
+    const std::unique_ptr<Job> own_job_;  // apart: malloc has blocks of up to a kilobyte at hand, and both are less
+
+public:
+    Job& job = *own_job_;  // the slot's while the processor runs, else the speaker's
     const std::string id;  // this and the next two may be read by all threads meanwhile
     const std::string token;
     const std::int64_t keep_logs;

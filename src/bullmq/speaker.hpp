@@ -126,6 +126,7 @@ private:
     void refused(Pending&& pending, Code code);
     void parked(Pending&& pending, const redis::Reply& reply);
     void let_go(const RunningPtr& running);
+    std::list<Pending> blank();
     KeepJobs keep_of(const Job& job, bool failed) const;
     std::optional<Millis> retry_delay(const Job& job, const ProcessResult& result) const;
 
@@ -145,6 +146,7 @@ private:
     Reconnect reconnect_;
     std::list<Pending> outbox_;      // to be written; a call stays in its node until it is answered
     std::list<Pending> in_flight_;   // written, in order
+    std::list<Pending> spare_;       // for their memory
     std::list<Pending> again_;       // answered by NOSCRIPT in this turn: older than what is in flight
     std::vector<RunningPtr> ready_;  // to be handed to the slots, together
     Mail empty_mail_;                // for its memory

@@ -11,9 +11,7 @@ namespace headrace::redis {
 namespace {
 
 constexpr std::size_t reference_from = 4 * 1024;
-constexpr std::size_t read_size = 32 * 1024;
-constexpr std::size_t feed_size =
-    4 * 1024;  // hiredis moves what is left of its buffer after each kilobyte that it used
+constexpr std::size_t read_size = 16 * 1024;  // at least
 constexpr std::size_t keep_capacity = 256 * 1024;
 
 }  // namespace
@@ -36,16 +34,12 @@ struct Connection::State {
     std::size_t covered = 0;    // bytes of `buffer` that `pieces` already names
     std::size_t outside_bytes = 0;
     std::size_t pending = 0;
-    std::string input;
-    std::string_view unfed;  // of `input`
     const bool tls;
     bool read_dry = false;  // the last read took all that was there
     bool dead = false;
 
     State(net::Stream s, std::string n, StopToken t, std::chrono::milliseconds timeout, bool is_tls)
-        : name(std::move(n)), stream(std::move(s)), stop(std::move(t)), reply_timeout(timeout), tls(is_tls) {
-        input.resize(read_size);
-    }
+        : name(std::move(n)), stream(std::move(s)), stop(std::move(t)), reply_timeout(timeout), tls(is_tls) {}
 
     // Any failure below leaves the dialogue at an unknown place, so the connection must not be used again.
     template <class Function>
@@ -162,33 +156,26 @@ struct Connection::State {
         }
     }
 
-    std::optional<Reply> next_of_input() {
-        for (;;) {
-            if (auto reply = reader.next()) {
-                --pending;
-                return reply;
-            }
-            if (unfed.empty()) {
-                return std::nullopt;
-            }
-            reader.feed(unfed.substr(0, feed_size));
-            unfed.remove_prefix(std::min(feed_size, unfed.size()));
-        }
+    std::optional<Reply> next() {
+        auto reply = reader.next();
+        pending -= reply ? 1 : 0;
+        return reply;
     }
 
     void took(std::size_t count) {
         if (count == 0) {
             throw Error(ErrorKind::transient, "redis.connect", name + ": the server closed the connection");
         }
-        unfed = {input.data(), count};
+        reader.came(count);
     }
 
     Reply read(Deadline deadline) {
         for (;;) {
-            if (auto reply = next_of_input()) {
+            if (auto reply = next()) {
                 return std::move(*reply);
             }
-            took(stream.read_some(input.data(), input.size(), deadline, stop));
+            const auto room = reader.room(read_size);
+            took(stream.read_some(room.data(), room.size(), deadline, stop));
         }
     }
 };
@@ -330,18 +317,19 @@ std::optional<Reply> Connection::try_read_reply() {
     state_->require_alive();
     return state_->guarded([&]() -> std::optional<Reply> {
         for (;;) {
-            if (auto reply = state_->next_of_input()) {
+            if (auto reply = state_->next()) {
                 return reply;
             }
             if (std::exchange(state_->read_dry, false)) {
                 return std::nullopt;  // no second read to hear that there is nothing
             }
-            auto count = state_->stream.read_available(state_->input.data(), state_->input.size());
+            const auto room = state_->reader.room(read_size);
+            const auto count = state_->stream.read_available(room.data(), room.size());
             if (!count) {
                 return std::nullopt;
             }
             state_->took(*count);
-            state_->read_dry = !state_->tls && *count < state_->input.size();
+            state_->read_dry = !state_->tls && *count < room.size();
         }
     });
 }
@@ -372,8 +360,8 @@ bool Connection::peer_is_gone() {
     }
     try {
         // Nothing was asked, so any byte is out of place and the end is the end.
-        auto count = state_->stream.read_available(state_->input.data(), state_->input.size());
-        if (!count) {
+        char byte = 0;
+        if (!state_->stream.read_available(&byte, 1)) {
             return false;
         }
     } catch (const Error&) {

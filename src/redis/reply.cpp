@@ -52,16 +52,10 @@ const ReplyPart& ReplyPart::at(std::size_t index) const {
     return all[index];
 }
 
-void* Reply::Memory::take(std::size_t size) {
-    constexpr std::size_t step = alignof(ReplyPart);
-    size = (size + step - 1) / step * step;
-    if (size > left) {
-        left = std::max(size, next_block);
-        next = blocks.emplace_back(std::make_unique_for_overwrite<std::byte[]>(left)).get();
-        next_block *= 2;
-    }
-    left -= size;
-    return std::exchange(next, next + size);
+void Reply::Memory::grow(std::size_t size) {
+    left = std::max(size, next_block);
+    next = blocks.emplace_back(std::make_unique_for_overwrite<std::byte[]>(left)).get();
+    next_block *= 2;
 }
 
 Reply& Reply::operator=(Reply&& other) noexcept {

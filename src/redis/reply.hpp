@@ -53,7 +53,7 @@ protected:
 
 private:
     friend class Reply;
-    friend class ReplyMaker;
+    friend class RespReader;
 
     std::size_t size() const { return static_cast<std::size_t>(value_); }
 
@@ -74,18 +74,35 @@ public:
     Reply& operator=(Reply&& other) noexcept;
 
 private:
-    friend class ReplyMaker;
+    friend class RespReader;
 
-    // Grows only. Most replies have room in the first block.
+    // Grows only. Most replies have room in the first block, which malloc has at hand (its cache ends at 1032 bytes).
     struct Memory {
-        alignas(ReplyPart) std::byte first[800];
+        alignas(ReplyPart) std::byte first[960];
         std::byte* next = first;
         std::size_t left = sizeof first;
         std::size_t next_block = 4 * sizeof first;
         std::vector<std::unique_ptr<std::byte[]>> blocks;
 
-        void* take(std::size_t size);  // aligned for a ReplyPart
+        void* take(std::size_t size) {  // aligned for a ReplyPart
+            constexpr std::size_t step = alignof(ReplyPart);
+            size = (size + step - 1) / step * step;
+            if (size > left) {
+                grow(size);
+            }
+            left -= size;
+            return std::exchange(next, next + size);
+        }
+
+        void grow(std::size_t size);
     };
+
+    void* take(std::size_t size) {
+        if (!memory_) {
+            memory_ = std::make_unique_for_overwrite<Memory>();
+        }
+        return memory_->take(size);
+    }
 
     std::unique_ptr<Memory> memory_;  // none: no texts and no elements
 };

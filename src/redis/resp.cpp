@@ -1,9 +1,8 @@
 #include "redis/resp.hpp"
 
-#include <hiredis/read.h>
-
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -21,6 +20,53 @@ char* put_number(char* out, char mark, std::uint64_t value) {
     *out++ = '\r';
     *out++ = '\n';
     return out;
+}
+
+[[noreturn, gnu::cold]] void refuse(const char* what, std::int64_t number) {
+    throw Error(ErrorKind::permanent, "redis.protocol", "Redis reply: " + std::string(what) + std::to_string(number));
+}
+
+[[noreturn, gnu::cold]] void refuse(const char* what) {
+    throw Error(ErrorKind::permanent, "redis.protocol", "Redis reply: " + std::string(what));
+}
+
+// The integer of a line that goes on at `at`; where the next line begins, nullptr when this one is not all there.
+const char* read_number(const char* at, const char* end, std::int64_t& number) {
+    constexpr int surely_fits = 18;  // digits
+    const bool negative = at != end && *at == '-';
+    const char* const digits = at + (negative ? 1 : 0);
+    const char* stop = digits;
+    std::int64_t value = 0;
+    for (; stop != end; ++stop) {
+        const unsigned digit = static_cast<unsigned char>(*stop) - '0';
+        if (digit > 9 || stop - digits == surely_fits) {
+            break;
+        }
+        value = value * 10 + digit;
+    }
+    if (stop - digits == surely_fits) {
+        const auto exact = std::from_chars(at, end, value);
+        if (exact.ec != std::errc{}) {
+            refuse("a number that is too large");
+        }
+        stop = exact.ptr;
+    } else if (negative) {
+        value = -value;
+    }
+    if (stop == end) {
+        return nullptr;
+    }
+    if (*stop != '\r' || stop == digits) {
+        refuse("a number is broken");
+    }
+    if (stop + 1 == end) {
+        return nullptr;
+    }
+    if (stop[1] != '\n') {
+        refuse("a number is broken");
+    }
+    number = value;
+    return stop + 2;
 }
 
 void append_number(std::string& out, char mark, std::uint64_t value) {
@@ -67,119 +113,125 @@ void append_command(std::string& out, std::span<const std::string_view> args) {
     }
 }
 
-// hiredis builds the tree by these calls: the root is in the reader's own place, children lie side by side in memory
-// that belongs to the root. No exception may pass through C, so running out of memory becomes hiredis' own error.
-class ReplyMaker {
-public:
-    static void* text(const redisReadTask* task, char* bytes, std::size_t size) noexcept {
-        using Type = Reply::Type;
-        return made(task, [&](Reply& root, ReplyPart& part) {
-            auto* copy = static_cast<char*>(memory_of(root).take(size));
-            std::copy_n(bytes, size, copy);
-            part.type_ = task->type == REDIS_REPLY_ERROR    ? Type::error
-                         : task->type == REDIS_REPLY_STATUS ? Type::status
-                                                            : Type::bulk;
-            part.data_ = copy;
-            part.value_ = static_cast<std::int64_t>(size);
-        });
-    }
-
-    static void* array(const redisReadTask* task, int count) noexcept {
-        // An announced array allocates at once, so a broken stream could ask for anything.
-        constexpr int max_elements = 1 << 24;
-        if (count > max_elements) {
-            return nullptr;
-        }
-        return made(task, [&](Reply& root, ReplyPart& part) {
-            const auto size = static_cast<std::size_t>(count);
-            auto* elements = static_cast<ReplyPart*>(memory_of(root).take(size * sizeof(ReplyPart)));
-            for (std::size_t i = 0; i < size; ++i) {
-                new (elements + i) ReplyPart();
-            }
-            part.type_ = Reply::Type::array;
-            part.data_ = elements;
-            part.value_ = count;
-        });
-    }
-
-    static void* integer(const redisReadTask* task, long long value) noexcept {
-        return made(task, [&](Reply&, ReplyPart& part) {
-            part.type_ = Reply::Type::integer;
-            part.value_ = value;
-        });
-    }
-
-    static void* nil(const redisReadTask* task) noexcept {
-        return made(task, [](Reply&, ReplyPart&) {});
-    }
-
-private:
-    static void* made(const redisReadTask* task, auto&& fill) noexcept {
-        auto& root = *static_cast<Reply*>(task->privdata);
-        ReplyPart* part = &root;
-        if (task->parent != nullptr) {
-            part = static_cast<ReplyPart*>(static_cast<ReplyPart*>(task->parent->obj)->data_) + task->idx;
-        }
-        try {
-            fill(root, *part);
-            return part;
-        } catch (const std::bad_alloc&) {
-            return nullptr;
+std::span<char> RespReader::room(std::size_t least) {
+    constexpr std::size_t kept = 64 * 1024;
+    if (begin_ == end_) {
+        begin_ = end_ = 0;
+        if (capacity_ > kept) {
+            buffer_.reset();
+            capacity_ = 0;
         }
     }
-
-    static Reply::Memory& memory_of(Reply& root) {
-        if (!root.memory_) {
-            root.memory_ = std::make_unique_for_overwrite<Reply::Memory>();
+    if (capacity_ - end_ < least) {
+        const auto unread = end_ - begin_;
+        if (capacity_ - unread < least) {
+            const auto larger = std::max(2 * capacity_, unread + least);
+            auto buffer = std::make_unique_for_overwrite<char[]>(larger);
+            std::copy_n(buffer_.get() + begin_, unread, buffer.get());
+            buffer_ = std::move(buffer);
+            capacity_ = larger;
+        } else {
+            std::memmove(buffer_.get(), buffer_.get() + begin_, unread);
         }
-        return *root.memory_;
+        begin_ = 0;
+        end_ = unread;
     }
-};
-
-struct RespReader::Handle {
-    redisReplyObjectFunctions functions =
-        {ReplyMaker::text, ReplyMaker::array, ReplyMaker::integer, ReplyMaker::nil, [](void*) {}};
-    redisReader* reader = redisReaderCreateWithFunctions(&functions);
-    Reply root;  // of the reply that is being read
-
-    Handle() {
-        if (reader == nullptr) {
-            throw std::bad_alloc();
-        }
-        reader->privdata = &root;
-    }
-
-    Handle(const Handle&) = delete;
-    Handle& operator=(const Handle&) = delete;
-
-    ~Handle() { redisReaderFree(reader); }
-
-    [[noreturn]] void fail() const {
-        throw Error(ErrorKind::permanent, "redis.protocol", std::string("Redis reply: ") + reader->errstr);
-    }
-};
-
-RespReader::RespReader() : handle_(std::make_unique<Handle>()) {}
-
-RespReader::RespReader(RespReader&&) noexcept = default;
-RespReader& RespReader::operator=(RespReader&&) noexcept = default;
-RespReader::~RespReader() = default;
+    return {buffer_.get() + end_, capacity_ - end_};
+}
 
 void RespReader::feed(std::string_view bytes) {
-    if (redisReaderFeed(handle_->reader, bytes.data(), bytes.size()) != REDIS_OK) {
-        handle_->fail();
-    }
+    std::copy(bytes.begin(), bytes.end(), room(bytes.size()).begin());
+    came(bytes.size());
 }
 
 std::optional<Reply> RespReader::next() {
-    void* out = nullptr;
-    if (redisReaderGetReply(handle_->reader, &out) != REDIS_OK) {
-        handle_->fail();
+    const char* const end = buffer_.get() + end_;
+    for (;;) {
+        const char* at = buffer_.get() + begin_;
+        if (at == end) {
+            return std::nullopt;
+        }
+        auto& part = open_.empty() ? root_ : *open_.back().next;
+        const char mark = *at++;
+        Level elements;
+        if (mark == '$' || mark == ':' || mark == '*') {
+            std::int64_t number = 0;
+            at = read_number(at, end, number);
+            if (at == nullptr) {
+                return std::nullopt;
+            }
+            if (mark == ':') {
+                part.type_ = Reply::Type::integer;
+                part.value_ = number;
+            } else if (number < 0) {
+                if (number != -1) {
+                    refuse("a size of ", number);
+                }
+            } else if (mark == '*') {
+                elements = set_array(part, number);
+            } else {
+                const auto size = static_cast<std::size_t>(number);
+                if (static_cast<std::size_t>(end - at) < size + 2) {
+                    return std::nullopt;
+                }
+                if (at[size] != '\r' || at[size + 1] != '\n') {
+                    refuse("a text is longer than announced, which was ", number);
+                }
+                set_text(part, Reply::Type::bulk, {at, size});
+                at += size + 2;
+            }
+        } else if (mark == '+' || mark == '-') {
+            const std::string_view rest(at, end);
+            const auto size = rest.find("\r\n", searched_);
+            if (size == std::string_view::npos) {
+                searched_ = rest.empty() ? 0 : rest.size() - 1;
+                return std::nullopt;
+            }
+            searched_ = 0;
+            set_text(part, mark == '+' ? Reply::Type::status : Reply::Type::error, rest.substr(0, size));
+            at += size + 2;
+        } else {
+            refuse("it begins with the byte ", static_cast<unsigned char>(mark));
+        }
+        begin_ = static_cast<std::size_t>(at - buffer_.get());
+        if (!open_.empty()) {
+            ++open_.back().next;
+        }
+        if (elements.next != elements.end) {
+            open_.push_back(elements);
+            continue;
+        }
+        while (!open_.empty() && open_.back().next == open_.back().end) {
+            open_.pop_back();
+        }
+        if (open_.empty()) {
+            return std::exchange(root_, {});
+        }
     }
-    if (out == nullptr) {
-        return std::nullopt;
+}
+
+inline void RespReader::set_text(ReplyPart& part, ReplyPart::Type type, std::string_view text) {
+    auto* copy = static_cast<char*>(root_.take(text.size()));
+    std::copy(text.begin(), text.end(), copy);
+    part.type_ = type;
+    part.data_ = copy;
+    part.value_ = static_cast<std::int64_t>(text.size());
+}
+
+RespReader::Level RespReader::set_array(ReplyPart& part, std::int64_t count) {
+    // An announced array allocates at once, so a broken stream could ask for anything.
+    constexpr std::int64_t max_elements = 1 << 24;
+    if (count > max_elements) {
+        refuse("an array of too many elements: ", count);
     }
-    return std::exchange(handle_->root, {});
+    auto* elements = static_cast<ReplyPart*>(root_.take(static_cast<std::size_t>(count) * sizeof(ReplyPart)));
+    for (std::int64_t i = 0; i < count; ++i) {
+        new (elements + i) ReplyPart();
+    }
+    part.type_ = Reply::Type::array;
+    part.data_ = elements;
+    part.value_ = count;
+    return {elements, elements + count};
 }
 
 }  // namespace headrace::redis

@@ -1,8 +1,11 @@
 #include "redis/resp.hpp"
 
 #include <gtest/gtest.h>
+#include <hiredis/hiredis.h>
 
+#include <memory>
 #include <random>
+#include <string>
 
 using namespace headrace::redis;
 
@@ -74,13 +77,161 @@ TEST(Resp, AnyCutOfTheStreamGivesTheSameReplies) {
     }
 }
 
-TEST(Resp, RefusesWhatIsNotRedis) {
+// --- hiredis as the oracle
+
+std::string random_reply(std::mt19937& random, int depth) {
+    const auto text = [&](std::size_t most) {
+        std::string out(random() % (most + 1), ' ');
+        for (char& c : out) {
+            c = static_cast<char>('a' + random() % 26);
+        }
+        return out;
+    };
+    switch (random() % (depth > 0 ? 8 : 6)) {
+        case 0:
+            return "+" + text(30) + "\r\n";
+        case 1:
+            return "-" + text(30) + "\r\n";
+        case 2:
+            return ":" + std::to_string(static_cast<int>(random())) + "\r\n";
+        case 3:
+            return random() % 2 == 0 ? "$-1\r\n" : "*-1\r\n";
+        case 4: {
+            const auto large = text(5000);
+            return "$" + std::to_string(large.size()) + "\r\n" + large + "\r\n";
+        }
+        case 5:
+            return "$4\r\n\r\n\r\n\r\n";
+        default: {
+            const auto count = random() % 12;
+            std::string out = "*" + std::to_string(count) + "\r\n";
+            for (std::size_t i = 0; i < count; ++i) {
+                out += random_reply(random, depth - 1);
+            }
+            return out;
+        }
+    }
+}
+
+std::string dump(const ReplyPart& part) {
+    switch (part.type()) {
+        case Reply::Type::nil:
+            return "nil";
+        case Reply::Type::integer:
+            return std::to_string(part.integer());
+        case Reply::Type::status:
+            return "+" + part.text();
+        case Reply::Type::error:
+            return "-" + std::string(part.error_text());
+        case Reply::Type::bulk:
+            return "$" + part.text();
+        case Reply::Type::array: {
+            std::string out = "[";
+            for (const auto& element : part.elements()) {
+                out += dump(element) + ",";
+            }
+            return out + "]";
+        }
+    }
+    return "?";
+}
+
+std::string dump(const redisReply& reply) {
+    const auto text = [&] { return std::string(reply.str, reply.len); };
+    switch (reply.type) {
+        case REDIS_REPLY_NIL:
+            return "nil";
+        case REDIS_REPLY_INTEGER:
+            return std::to_string(reply.integer);
+        case REDIS_REPLY_STATUS:
+            return "+" + text();
+        case REDIS_REPLY_ERROR:
+            return "-" + text();
+        case REDIS_REPLY_STRING:
+            return "$" + text();
+        default: {
+            std::string out = "[";
+            for (std::size_t i = 0; i < reply.elements; ++i) {
+                out += dump(*reply.element[i]) + ",";
+            }
+            return out + "]";
+        }
+    }
+}
+
+TEST(Resp, ReadsWhatHiredisReads) {
+    const auto seed = std::random_device{}();
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    const std::unique_ptr<redisReader, void (*)(redisReader*)> oracle(redisReaderCreate(), redisReaderFree);
     RespReader reader;
-    reader.feed("HTTP/1.1 400 Bad Request\r\n");
-    EXPECT_THROW(reader.next(), headrace::Error);
-    RespReader huge;
-    huge.feed("*1000000000\r\n");
-    EXPECT_THROW(huge.next(), headrace::Error);
+    std::size_t compared = 0;
+    for (int round = 0; round < 300; ++round) {
+        std::string bytes;
+        for (auto count = 1 + random() % 4; count > 0; --count) {
+            bytes += random_reply(random, 4);
+        }
+        const std::size_t most = 1 + random() % 3000;
+        for (std::size_t at = 0; at < bytes.size();) {
+            const auto piece = std::string_view(bytes).substr(at, 1 + random() % most);
+            at += piece.size();
+            reader.feed(piece);
+            ASSERT_EQ(redisReaderFeed(oracle.get(), piece.data(), piece.size()), REDIS_OK);
+            for (;;) {
+                void* theirs = nullptr;
+                ASSERT_EQ(redisReaderGetReply(oracle.get(), &theirs), REDIS_OK);
+                const auto ours = reader.next();
+                ASSERT_EQ(ours.has_value(), theirs != nullptr);
+                if (!ours) {
+                    break;
+                }
+                const std::unique_ptr<redisReply, void (*)(void*)> freed(
+                    static_cast<redisReply*>(theirs), freeReplyObject
+                );
+                ASSERT_EQ(dump(*ours), dump(*freed));
+                ++compared;
+            }
+        }
+    }
+    EXPECT_GE(compared, 300U);
+}
+
+TEST(Resp, RefusesWhatRedisWouldNotSay) {
+    for (const std::string_view bytes : {
+             "HTTP/1.1 400 Bad Request\r\n",
+             "*1000000000\r\n",
+             "*-2\r\n",
+             "$-7\r\n",
+             "$5 \r\nhello\r\n",
+             "$3\r\nhello\r\n",
+             "$99999999999999999999\r\n",
+             ":\r\n",
+             ":-\r\n",
+             ":1\n",
+             ":1\rx",
+             "*2\r\n:1\r\n%1\r\n",
+         }) {
+        SCOPED_TRACE(bytes);
+        RespReader reader;
+        std::string said;
+        try {
+            for (const char& byte : bytes) {
+                reader.feed({&byte, 1});
+                reader.next();
+            }
+        } catch (const headrace::Error& error) {
+            said = error.code();
+        }
+        EXPECT_EQ(said, "redis.protocol");
+    }
+}
+
+// A text arrives in pieces of any size; what was announced is not allocated before it comes.
+TEST(Resp, AnAnnouncedTextCostsNothingBeforeItComes) {
+    RespReader reader;
+    reader.feed("$9000000000000000000\r\nabc");
+    EXPECT_FALSE(reader.next());
+    EXPECT_LT(reader.room(1).size(), 4096U);
 }
 
 TEST(Reply, ErrorsHaveKinds) {
