@@ -13,6 +13,7 @@ void Column::refuse_text() {
 void Column::clear() {
     size_ = 0;
     has_nulls_ = false;
+    quotable_ = 0;
     fixed_.clear();
     var_.clear();
     ends_.clear();
@@ -54,7 +55,9 @@ void Column::append_rows(const Column& other, std::size_t from, std::size_t to) 
         check_text_size(length);
         // May wrap below zero; adding it to an offset wraps back.
         const std::uint32_t shift = static_cast<std::uint32_t>(var_.size()) - begin;
+        const bool all_quotable = quotable() && other.quotable();
         var_.append(other.var_.data() + begin, length);
+        quotable_ = all_quotable ? var_.size() : quotable_;
         std::uint32_t* ends = ends_.extend(count);
         for (std::size_t i = 0; i < count; ++i) {
             ends[i] = other.ends_[from + i] + shift;
@@ -77,6 +80,7 @@ void Column::filter(const std::uint8_t* keep) {
     std::uint32_t begin = 0;  // of the text of the row that is looked at
     std::uint32_t written = 0;
     const bool var = is_var(kind_);
+    const bool all_quotable = quotable();
     for (std::size_t row = 0; row < size_; ++row) {
         const std::uint32_t end = var ? ends_[row] : 0;
         if (keep[row] != 0) {
@@ -102,6 +106,7 @@ void Column::filter(const std::uint8_t* keep) {
         begin = end;
     }
     truncate(kept);
+    quotable_ = all_quotable ? var_.size() : 0;
 }
 
 void Column::truncate(std::size_t rows) {
@@ -112,6 +117,7 @@ void Column::truncate(std::size_t rows) {
     if (is_var(kind_)) {
         ends_.resize(rows);
         var_.resize(rows == 0 ? 0 : ends_[rows - 1]);
+        quotable_ = std::min(quotable_, var_.size());
     } else {
         fixed_.resize(rows);
     }

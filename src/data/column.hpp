@@ -46,6 +46,9 @@ public:
         return {var_.data() + from, ends_[row] - from};
     }
 
+    // All texts are UTF-8 in which JSON escapes nothing: they can be put between quotes as they are.
+    bool quotable() const { return quotable_ == var_.size(); }
+
     // --- appending one value; the kind decides which one is right ---
     void add_null();  // the value slot holds 0 / ""
 
@@ -81,6 +84,13 @@ public:
         ++size_;
     }
 
+    // The same, of a text of which the caller knows that it is UTF-8 in which JSON escapes nothing.
+    void add_quotable_text(std::string_view value) {
+        const bool all = quotable();
+        add_padded_text(value);
+        quotable_ = all ? var_.size() : quotable_;
+    }
+
     // --- appending many (decoders) ---
     // Fixed kinds: `count` slots to be filled by the caller.
     std::int64_t* extend_fixed(std::size_t count) {
@@ -90,7 +100,10 @@ public:
 
     // Var kinds: direct access. After appending bytes to var_bytes() and one end offset per value to var_ends(),
     // call added_var(count).
-    Buffer<char>& var_bytes() { return var_; }
+    Buffer<char>& var_bytes() {
+        quotable_ = 0;
+        return var_;
+    }
 
     Buffer<std::uint32_t>& var_ends() { return ends_; }
 
@@ -130,6 +143,7 @@ private:
     Kind kind_;
     bool has_nulls_ = false;
     std::size_t size_ = 0;
+    std::size_t quotable_ = 0;  // so many bytes of var_, from the first on, are known to be
     Buffer<std::int64_t> fixed_;
     Buffer<char> var_;
     Buffer<std::uint32_t> ends_;

@@ -78,6 +78,15 @@ char* write_string(Room& room, char* at, std::string_view text) {
     return at;
 }
 
+char* write_quotable(Room& room, char* at, std::string_view text) {
+    constexpr std::size_t most_short = 128;
+    at = room.ask(at, text.size() + buffer_padding + 2);
+    *at++ = '"';
+    at = text.size() > most_short ? copy(at, text) : copy_padded(at, text.data(), text.size());
+    *at++ = '"';
+    return at;
+}
+
 char* write_base64(Room& room, char* at, std::string_view bytes) {
     static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     at = room.ask(at, bytes.size() / 3 * 4 + 8);
@@ -142,7 +151,7 @@ char* write_value(Room& room, char* at, const Column& column, std::size_t row) {
     }
     const auto text = column.text(row);
     if (kind == Kind::string) {
-        return write_string(room, at, text);
+        return column.quotable() ? write_quotable(room, at, text) : write_string(room, at, text);
     }
     if (kind == Kind::bytes) {
         *at++ = '"';

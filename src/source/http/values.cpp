@@ -210,8 +210,8 @@ bool append_value(const ColumnPlan& plan, const Token& token, data::Column& colu
         default:
             if (token.escaped) {  // `text` is in scratch
                 column.add_text(text);
-            } else {
-                column.add_padded_text(text);
+            } else {  // of a row that is UTF-8
+                column.add_quotable_text(text);
             }
             return true;
     }

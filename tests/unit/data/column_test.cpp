@@ -98,6 +98,69 @@ TEST(Column, AgainstModel) {
     }
 }
 
+// Whatever is done to a column, it never says that a text needs no escapes which does.
+TEST(Column, KnowsTextsThatNeedNoEscapes) {
+    const auto seed = std::random_device{}();
+    std::cout << "seed " << seed << '\n';
+    std::mt19937_64 random(seed);
+    int known = 0;
+    for (int round = 0; round < 2'000; ++round) {
+        Column column(Kind::string);
+        Column other(Kind::string);
+        const bool only_quotable = round % 2 == 0;
+        const auto add = [&](Column& to) {
+            const auto what = random() % 4;
+            if (what == 0) {
+                to.add_null();
+            } else if (what == 1 && !only_quotable) {
+                to.add_text(std::string(random() % 40, '"'));
+            } else if (what == 2 && !only_quotable) {
+                const std::string text(random() % 40, '\\');
+                to.var_bytes().append(text.data(), text.size());
+                to.var_ends().push_back(static_cast<std::uint32_t>(to.var_bytes().size()));
+                to.added_var(1);
+            } else {
+                const std::string text(random() % 200, 'x');
+                to.add_quotable_text({(text + std::string(buffer_padding, ' ')).data(), text.size()});
+            }
+        };
+        for (int step = 0; step < 30; ++step) {
+            switch (random() % 12) {
+                case 0: {
+                    std::vector<std::uint8_t> keep(column.size() + 1);
+                    for (auto& one : keep) {
+                        one = random() % 2;
+                    }
+                    column.filter(keep.data());
+                    break;
+                }
+                case 1:
+                    column.truncate(random() % (column.size() + 1));
+                    break;
+                case 2:
+                    column.append_rows(other, other.size() / 2, other.size());
+                    break;
+                case 3:
+                    column.clear();
+                    break;
+                case 4:
+                    add(other);
+                    break;
+                default:
+                    add(column);
+            }
+            bool needs_none = true;
+            for (std::size_t row = 0; row < column.size(); ++row) {
+                needs_none = needs_none && column.text(row).find_first_of("\"\\") == std::string_view::npos;
+            }
+            ASSERT_TRUE(needs_none || !column.quotable());
+            ASSERT_TRUE(column.quotable() || !only_quotable);
+            known += column.quotable() ? 1 : 0;
+        }
+    }
+    EXPECT_GT(known, 30'000);
+}
+
 TEST(Batch, ColumnsStayInStep) {
     Schema schema;
     schema.fields = {{"a", Kind::int64}, {"b", Kind::string}, {"c", Kind::date}};

@@ -187,6 +187,18 @@ TEST(Json, TextKinds) {
     EXPECT_EQ(json_of(fixed(Kind::boolean, 0)), "false");
 }
 
+TEST(Json, TextsThatNeedNoEscapes) {
+    for (const std::size_t size : {0, 1, 15, 16, 17, 128, 129, 1024, 5000}) {
+        const std::string padded = std::string(size, 'x') + std::string(buffer_padding, '"');
+        Column column(Kind::string);
+        column.add_quotable_text(std::string_view(padded).substr(0, size));
+        EXPECT_EQ(json_of(column), json_of(text(Kind::string, std::string(size, 'x'))));
+        column.truncate(0);
+        column.add_text("\"");
+        EXPECT_EQ(json_of(column), R"("\"")");
+    }
+}
+
 TEST(Json, Objects) {
     Schema schema;
     schema.fields = {{"id", Kind::uint64}, {"na\"me", Kind::string, true}};
